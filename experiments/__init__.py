@@ -1,0 +1,1 @@
+"""Experiments: from a definition in YAML to a decision."""

@@ -1,0 +1,1 @@
+"""The definition of an experiment: one YAML file as typed, frozen objects."""

@@ -1,0 +1,1 @@
+"""The engine seam: one small protocol and its adapters."""

@@ -1,0 +1,1 @@
+"""Pure statistics: moments that add, comparisons as functions of moments, corrections, power."""

@@ -1,0 +1,1 @@
+"""Reports: charts, tables, one HTML file, and runs in MLflow."""

@@ -1,0 +1,1 @@
+"""Uplift: who gains from which offer, proven on members that the policy was not learned from."""
