@@ -1,0 +1,56 @@
+"""What every block of the definition shares: it is frozen, it knows its keys, and its scalars have exact types."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+
+
+class Block(BaseModel):
+    """A block of the file: an unknown key is an error, and nothing changes after loading."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True)
+
+
+def exact_fraction(value: Any) -> Fraction:
+    """Read a share as the decimal or the fraction that was written, without rounding.
+
+    Raises:
+        ValueError: The value is neither a number nor a fraction such as `1/3`.
+
+    >>> exact_fraction(0.28), exact_fraction("27523/689693")
+    (Fraction(7, 25), Fraction(27523, 689693))
+    """
+    if isinstance(value, Fraction):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        raise ValueError("is not a share; write a decimal such as 0.28 or a fraction such as 1/3")
+    try:
+        return Fraction(str(value).replace(" ", ""))
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"{value!r} is not a share; write a decimal such as 0.28 or a fraction such as 1/3") from None
+
+
+Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
+"""An id that becomes a file name: ASCII letters, digits, `.`, `_`, `-`."""
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=60)]
+"""An id that becomes a column: ASCII letters, digits and `_`, no digit first."""
+
+ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
+
+Proportion = Annotated[float, Field(ge=0, lt=1)]
+Probability = Annotated[float, Field(gt=0, lt=1)]
+Money = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Days = Annotated[int, Field(gt=0, le=3660)]
+
+ExactShare = Annotated[
+    Fraction,
+    BeforeValidator(exact_fraction),
+    Field(gt=0, lt=1),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^\s*[0-9]+\s*/\s*[0-9]+\s*$"}]}),
+]

@@ -1,0 +1,333 @@
+"""The JSON documents of the commands as frozen types, field by field as the contract names them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+VerdictStatus = Literal["rollout", "no_rollout", "invalid", "too_early"]
+CheckStatus = Literal["pass", "warn", "fail"]
+GuardrailStatus = Literal["pass", "fail", "unclear"]
+Role = Literal["primary", "secondary", "value", "guardrail"]
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a verdict is what it is: a code for machines, a sentence for people."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The decision: what to send, to whom, why, and what to do next."""
+
+    status: VerdictStatus
+    winner: str | None
+    winner_by_segment: Mapping[str, str]
+    reasons: tuple[Reason, ...]
+    next_step: str
+
+
+@dataclass(frozen=True)
+class HealthCheck:
+    """One check of the experiment's health."""
+
+    check: str
+    status: CheckStatus
+    p_value: float | None
+    detail: str
+
+
+@dataclass(frozen=True)
+class ArmCount:
+    """The members of one arm, by intention to treat."""
+
+    arm: str
+    label: str
+    members: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One difference between two arms on one metric, overall (`segment` None) or within a segment.
+
+    `difference` is the mean over the members assigned to `arm` minus that of `versus`; `lift` is their ratio minus 1.
+    """
+
+    metric: str
+    segment: str | None
+    arm: str
+    versus: str
+    role: Role
+    members_arm: int
+    members_versus: int
+    mean_arm: float
+    mean_versus: float
+    difference: float
+    difference_low: float
+    difference_high: float
+    lift: float | None
+    lift_low: float | None
+    lift_high: float | None
+    std_error: float | None
+    statistic: float | None
+    p_value: float
+    p_value_adjusted: float
+    method: str
+    difference_low_adjusted: float
+    difference_high_adjusted: float
+    interval_adjustment: str
+
+
+@dataclass(frozen=True)
+class FactorialTerm:
+    """A main effect or an interaction of the factors."""
+
+    metric: str
+    term: str
+    estimate: float
+    std_error: float
+    low: float
+    high: float
+    statistic: float
+    p_value: float
+    p_value_adjusted: float
+
+
+@dataclass(frozen=True)
+class SegmentRow:
+    """An arm's effect in one segment, as estimated and shrunken towards the others."""
+
+    segment: str
+    difference: float
+    std_error: float | None
+    shrunken: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class SegmentHeterogeneity:
+    """Whether an arm's effect differs between segments (Cochran's Q), with the segments' rows."""
+
+    metric: str
+    arm: str
+    heterogeneity_q: float | None
+    p_value: float | None
+    tau_squared: float | None
+    rows: tuple[SegmentRow, ...]
+
+
+@dataclass(frozen=True)
+class WinnerCorrected:
+    """The winner's effect, corrected for having been chosen."""
+
+    segment: str | None
+    metric: str
+    arm: str
+    naive: float
+    corrected: float
+    low: float
+    high: float
+    method: str
+
+
+@dataclass(frozen=True)
+class GuardrailResult:
+    """One guardrail for one arm: one-sided non-inferiority at the limit."""
+
+    metric: str
+    arm: str
+    limit: float
+    difference: float
+    bound: float
+    p_value: float
+    status: GuardrailStatus
+
+
+@dataclass(frozen=True)
+class Money:
+    """What one arm brought, as attributed and incremental to no contact, in the definition's currency.
+
+    `removed_by_cap` is the revenue above the winsorising cap in this arm; incremental figures are from capped values
+    where the definition winsorises, attributed ones are raw.
+    """
+
+    arm: str
+    members: int
+    attributed_buyers: int
+    incremental_buyers: float | None
+    attributed_revenue: float | None
+    incremental_revenue: float | None
+    cost: float
+    attributed_profit: float | None
+    incremental_profit: float | None
+    incremental_profit_low: float | None
+    incremental_profit_high: float | None
+    roi: float | None
+    cost_per_incremental_buyer: float | None
+    break_even_lift: float | None
+    removed_by_cap: float | None = None
+
+
+@dataclass(frozen=True)
+class Bayes:
+    """Posterior odds beside the test, not instead of it."""
+
+    metric: str
+    arm: str
+    probability_best: float
+    probability_better_than_control: float
+    expected_loss: float
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """`analyze --json`."""
+
+    experiment: str
+    definition_sha256: str
+    locked: bool
+    verdict: Verdict
+    health: tuple[HealthCheck, ...]
+    arms: tuple[ArmCount, ...]
+    effects: tuple[Effect, ...] = ()
+    adjusted_effects: tuple[Effect, ...] = ()
+    arm_comparisons: tuple[Effect, ...] = ()
+    factorial: tuple[FactorialTerm, ...] = ()
+    segments: tuple[SegmentHeterogeneity, ...] = ()
+    winner_corrected: tuple[WinnerCorrected, ...] = ()
+    guardrails: tuple[GuardrailResult, ...] = ()
+    money: tuple[Money, ...] = ()
+    bayes: tuple[Bayes, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    mlflow_run_id: str | None = None
+    schema: str = "offerwise.analysis/1"
+
+
+@dataclass(frozen=True)
+class ArmMembers:
+    """How many members an arm has, and its share of those assigned."""
+
+    arm: str
+    members: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Balance:
+    """The largest standardised difference of a feature between any arm and control, before the experiment."""
+
+    feature: str
+    max_standardised_difference: float
+
+
+@dataclass(frozen=True)
+class AssignmentFiles:
+    """Where the ledger and the send lists stand."""
+
+    ledger: str
+    send_lists: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """`assign --json`."""
+
+    experiment: str
+    eligible: int
+    sampled: int
+    refused: Mapping[str, int]
+    arms: tuple[ArmMembers, ...]
+    balance: tuple[Balance, ...]
+    files: AssignmentFiles
+    mlflow_run_id: str | None = None
+    schema: str = "offerwise.assignment/1"
+
+
+@dataclass(frozen=True)
+class ArmPower:
+    """One comparison with control, as planned."""
+
+    arm: str
+    share: float
+    members: int
+    power: float
+    detectable_effect: float
+    members_needed: int
+
+
+@dataclass(frozen=True)
+class GuardrailPower:
+    """The power of a guardrail to pass when the arm does no harm."""
+
+    metric: str
+    limit: float
+    baseline: float | None
+    power: float | None
+
+
+@dataclass(frozen=True)
+class Design:
+    """`design --json`: what the plan can detect, and why it is refused if it is."""
+
+    experiment: str
+    definition_sha256: str
+    feasible: bool
+    eligible: int
+    audience: int
+    refused: Mapping[str, int]
+    metric: str
+    baseline: float
+    baseline_source: str
+    minimum_effect: float | None
+    alpha: float
+    alpha_each: float
+    correction: str
+    power: float
+    arms: tuple[ArmPower, ...]
+    guardrails: tuple[GuardrailPower, ...]
+    members_needed: int | None
+    control_share: float
+    best_control_share: float
+    duration_days: int
+    expected_cost: float
+    budget: float | None
+    currency: str
+    reasons: tuple[Reason, ...]
+    next_step: str
+    files: Mapping[str, str] = field(default_factory=dict)
+    mlflow_run_id: str | None = None
+    schema: str = "offerwise.design/1"
+
+
+def to_json(document: Any, *, indent: int | None = 2) -> str:
+    """A document as JSON: `schema` first, full-precision numbers, None as null.
+
+    Raises:
+        ValueError: A number is NaN or infinite; such a figure does not exist and must be None.
+    """
+    body = plain(document)
+    if isinstance(body, dict) and "schema" in body:
+        body = {"schema": body["schema"], **body}
+    return json.dumps(body, ensure_ascii=False, allow_nan=False, indent=indent)
+
+
+def plain(value: Any) -> Any:
+    """A document as dictionaries, lists and scalars of JSON."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {item.name: plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} cannot stand in a document; a figure that does not exist is None")
+    return value

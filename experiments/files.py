@@ -1,0 +1,85 @@
+"""Where an experiment's files stand, and how they are written: whole, or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.definition.errors import OutsideError
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder `OUT/<experiment id>/`, in which every command writes.
+
+    Attributes:
+        out: What `--out` names.
+        experiment: The experiment's id.
+    """
+
+    out: Path
+    experiment: str
+
+    @property
+    def root(self) -> Path:
+        """The experiment's own folder."""
+        return self.out / self.experiment
+
+    @property
+    def ledger(self) -> Path:
+        """The folder of the assignment ledger."""
+        return self.root / "ledger"
+
+    @property
+    def lock(self) -> Path:
+        """The definition as it was when `assign` locked it: canonical JSON."""
+        return self.root / "definition.lock.json"
+
+    @property
+    def send_lists(self) -> Path:
+        """One CSV for each arm."""
+        return self.root / "send_lists"
+
+    @property
+    def rollout(self) -> Path:
+        """The lists and the offers of the rollout."""
+        return self.root / "rollout"
+
+    def document(self, command: str) -> Path:
+        """The JSON document that a command leaves: `analysis.json`, `uplift.json`, ..."""
+        return self.root / f"{command}.json"
+
+    @property
+    def report(self) -> Path:
+        """The HTML report."""
+        return self.root / "report.html"
+
+
+def write_whole(path: Path, content: str | bytes) -> Path:
+    """Write a file so that a reader, or a kill at any moment, sees the old one or the new one, never a part.
+
+    Raises:
+        OutsideError: The disk refuses.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise OutsideError(
+            f"Could not write {path}: {error.strerror}",
+            "Nothing was half-written",
+            "Make room or give another folder with --out, then run the same command again",
+        ) from error
+    return path
