@@ -7,7 +7,14 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from experiments.definition.errors import InputError
+
+Document = TypeVar("Document")
 
 VerdictStatus = Literal["rollout", "no_rollout", "invalid", "too_early"]
 CheckStatus = Literal["pass", "warn", "fail"]
@@ -318,6 +325,27 @@ def to_json(document: Any, *, indent: int | None = 2) -> str:
     if isinstance(body, dict) and "schema" in body:
         body = {"schema": body["schema"], **body}
     return json.dumps(body, ensure_ascii=False, allow_nan=False, indent=indent)
+
+
+def read_document(kind: type[Document], path: Path) -> Document | None:
+    """The document that an earlier command left at `path`, or None where there is none.
+
+    Raises:
+        InputError: The file is not such a document.
+    """
+    if not path.exists():
+        return None
+    try:
+        return TypeAdapter(kind).validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise InputError.single(
+            f"is not a document of this version of Offerwise ({first['msg']})",
+            "run the command that wrote it again",
+            file=path,
+            key=key,
+        ) from error
 
 
 def plain(value: Any) -> Any:
