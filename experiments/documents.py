@@ -66,6 +66,7 @@ class Effect:
     """One difference between two arms on one metric, overall (`segment` None) or within a segment.
 
     `difference` is the mean over the members assigned to `arm` minus that of `versus`; `lift` is their ratio minus 1.
+    A bound that the data do not set (an arm of one member) is None.
     """
 
     metric: str
@@ -78,8 +79,8 @@ class Effect:
     mean_arm: float
     mean_versus: float
     difference: float
-    difference_low: float
-    difference_high: float
+    difference_low: float | None
+    difference_high: float | None
     lift: float | None
     lift_low: float | None
     lift_high: float | None
@@ -88,8 +89,8 @@ class Effect:
     p_value: float
     p_value_adjusted: float
     method: str
-    difference_low_adjusted: float
-    difference_high_adjusted: float
+    difference_low_adjusted: float | None
+    difference_high_adjusted: float | None
     interval_adjustment: str
 
 
@@ -148,15 +149,20 @@ class WinnerCorrected:
 
 @dataclass(frozen=True)
 class GuardrailResult:
-    """One guardrail for one arm: one-sided non-inferiority at the limit."""
+    """One guardrail for one arm: one-sided non-inferiority at the limit.
+
+    `limit`, `difference` and `bound` are arm minus control, or with `relative` arm over control minus 1; a limit is
+    negative where a fall does harm. The bound is one-sided, on the harmful side; None where the data set none.
+    """
 
     metric: str
     arm: str
     limit: float
-    difference: float
-    bound: float
+    difference: float | None
+    bound: float | None
     p_value: float
     status: GuardrailStatus
+    relative: bool = False
 
 
 @dataclass(frozen=True)
@@ -164,7 +170,8 @@ class Money:
     """What one arm brought, as attributed and incremental to no contact, in the definition's currency.
 
     `removed_by_cap` is the revenue above the winsorising cap in this arm; incremental figures are from capped values
-    where the definition winsorises, attributed ones are raw.
+    where the definition winsorises, attributed ones are raw. `contact_cost` is the part of `cost` that contacting the
+    members took; `cost_per_attributed_buyer` divides it by the attributed buyers, as practice does.
     """
 
     arm: str
@@ -182,6 +189,8 @@ class Money:
     cost_per_incremental_buyer: float | None
     break_even_lift: float | None
     removed_by_cap: float | None = None
+    contact_cost: float = 0.0
+    cost_per_attributed_buyer: float | None = None
 
 
 @dataclass(frozen=True)
