@@ -107,7 +107,10 @@ class Arms(Block):
 
     def _cells(self) -> list[tuple[tuple[str | None, str, Offer], ...]]:
         if self.factors is not None:
-            levels = [[(factor, level, offer) for level, offer in levels.items()] for factor, levels in self.factors.items()]
+            levels = [
+                [(factor, level, offer) for level, offer in levels.items()]
+                for factor, levels in self.factors.items()
+            ]
             return list(product(*levels))
         return [((None, name, offer),) for name, offer in (self.offers or {}).items()]
 

@@ -12,7 +12,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 class Block(BaseModel):
     """A block of the file: an unknown key is an error, and nothing changes after loading."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True
+    )
 
 
 def exact_fraction(value: Any) -> Fraction:
@@ -31,7 +33,9 @@ def exact_fraction(value: Any) -> Fraction:
     try:
         return Fraction(str(value).replace(" ", ""))
     except (ValueError, ZeroDivisionError):
-        raise ValueError(f"{value!r} is not a share; write a decimal such as 0.28 or a fraction such as 1/3") from None
+        raise ValueError(
+            f"{value!r} is not a share; write a decimal such as 0.28 or a fraction such as 1/3"
+        ) from None
 
 
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
@@ -52,5 +56,7 @@ ExactShare = Annotated[
     BeforeValidator(exact_fraction),
     Field(gt=0, lt=1),
     PlainSerializer(str, return_type=str),
-    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^\s*[0-9]+\s*/\s*[0-9]+\s*$"}]}),
+    WithJsonSchema(
+        {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^\s*[0-9]+\s*/\s*[0-9]+\s*$"}]}
+    ),
 ]

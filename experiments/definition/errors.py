@@ -33,6 +33,19 @@ class Fault:
         return ": ".join(part for part in (place, self.key, f"{self.cause}; {self.remedy}") if part)
 
 
+class ValueFault(ValueError):
+    """One value is wrong, before it is known where it stands: `cause; remedy`.
+
+    Attributes:
+        cause: What is wrong, with the value that is wrong.
+        remedy: What to do about it.
+    """
+
+    def __init__(self, cause: str, remedy: str) -> None:
+        self.cause, self.remedy = cause, remedy
+        super().__init__(f"{cause}; {remedy}")
+
+
 class OfferwiseError(Exception):
     """Base of everything that Offerwise raises on purpose; `exit_code` is what the command line returns."""
 

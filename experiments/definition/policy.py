@@ -8,7 +8,9 @@ from pydantic import Field
 
 from experiments.definition.block import Block, Money, Proportion, Slug
 
-LearnerName = Literal["s_learner", "t_learner", "x_learner", "dr_learner", "r_learner", "uplift_forest", "joint"]
+LearnerName = Literal[
+    "s_learner", "t_learner", "x_learner", "dr_learner", "r_learner", "uplift_forest", "joint"
+]
 PolicyKind = Literal["treat_nobody", "best_single_arm", "by_segment", "tree", "individual"]
 
 
@@ -23,7 +25,9 @@ class Uplift(Block):
     """What the policies may look at and which learners compete."""
 
     features: tuple[str, ...] = Field(min_length=1)
-    learners: tuple[LearnerName, ...] = Field(default=("x_learner", "dr_learner", "uplift_forest"), min_length=1)
+    learners: tuple[LearnerName, ...] = Field(
+        default=("x_learner", "dr_learner", "uplift_forest"), min_length=1
+    )
     policy: OfferPolicy = OfferPolicy()
     folds: int = Field(default=5, ge=2, le=20)
 
