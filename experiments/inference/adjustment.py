@@ -95,57 +95,47 @@ class LinComparison(WaldComparison):
 
     def _estimate(self, side: Sequence[Moments], shares: Array, centres: Sequence[Array]) -> MeanEstimate:
         """The adjusted mean of one arm from its strata."""
-        members = sum(moments.count for moments in side)
-        response, level = self._response(side, shares)
-        columns = [side[0].names.index(name) for name in self.covariates]
+        response, level = _linearise(side, shares, self.metric, self.denominator)
+        at = np.array([side[0].names.index(name) for name in self.covariates], dtype=int)
         counts = np.array([moments.count for moments in side])
-        square = np.array([response @ moments.comoment @ response for moments in side])
-        spread = sum((moments.comoment[np.ix_(columns, columns)] for moments in side), _zeros(columns))
-        cross = sum((moments.comoment[columns] @ response for moments in side), _zeros(columns[:1], columns)[0])
-        residual_degrees = members - len(side)
-        inverse, rank = _inverse(spread)
+        means = np.array([moments.mean for moments in side])
+        comoments = np.array([moments.comoment for moments in side])
+        spreads, crosses = comoments[:, at[:, None], at], comoments[:, at] @ response
+        residual_degrees = int(counts.sum()) - len(side)
+        inverse, rank = _inverse(spreads.sum(axis=0))
         if residual_degrees - rank < 1:
             inverse, rank = np.zeros_like(inverse), 0
-        slopes = inverse @ cross
-        distances = np.array([m.mean[columns] - centre for m, centre in zip(side, centres, strict=True)])
-        distance = shares @ distances
-        means = np.array([moments.mean @ response for moments in side])
-        mean = level + float(shares @ means) - float(slopes @ distance)
-        if counts.min() < 2 or residual_degrees < 1:
-            return MeanEstimate(members, mean, None, 1.0)
-        fitted = np.array(
-            [
-                slopes @ (2 * (m.comoment[columns] @ response) - m.comoment[np.ix_(columns, columns)] @ slopes)
-                for m in side
-            ]
-        )
-        residual = np.maximum(square - fitted, 0.0)
+        slopes = inverse @ crosses.sum(axis=0)
+        distance = shares @ (means[:, at] - np.array(centres))
+        mean = level + float(shares @ means @ response) - float(slopes @ distance)
+        if counts.min() < 2:
+            return MeanEstimate(int(counts.sum()), mean, None, 1.0)
+        squares = comoments @ response @ response
+        residuals = squares - 2 * crosses @ slopes + spreads @ slopes @ slopes
         # Rounding, not variance, is left where the covariates explain everything.
-        residual[residual <= 1e-12 * square] = 0.0
-        degrees = (counts - 1) * ((residual_degrees - rank) / residual_degrees)
-        parts = shares**2 * residual / degrees / counts
-        slope_part = residual.sum() / (residual_degrees - rank) * float(distance @ inverse @ distance)
-        variance = float(parts.sum()) + slope_part
-        return MeanEstimate(members, mean, variance, _satterthwaite(parts, degrees))
+        residuals[residuals <= 1e-12 * squares] = 0.0
+        left = (residual_degrees - rank) / residual_degrees
+        degrees = (counts - 1) * left
+        parts = shares**2 * residuals / degrees / counts
+        slope_part = residuals.sum() / (residual_degrees - rank) * float(distance @ inverse @ distance)
+        variance = float(parts.sum() + slope_part)
+        return MeanEstimate(int(counts.sum()), mean, variance, _satterthwaite(parts, degrees))
 
-    def _response(self, side: Sequence[Moments], shares: Array) -> tuple[Array, float]:
-        """Weights of the columns that make the response, and the level added to its mean."""
-        names = side[0].names
-        response = np.zeros(len(names))
-        at = names.index(self.metric)
-        if self.denominator is None:
-            response[at] = 1.0
-            return response, 0.0
-        below_at = names.index(self.denominator)
-        means = np.array([moments.mean for moments in side])
-        above, below = float(shares @ means[:, at]), float(shares @ means[:, below_at])
-        if below <= 0:
-            raise ValueError(
-                f"{self.metric} / {self.denominator} needs a positive denominator; its mean is {below}"
-            )
-        response[at] += 1 / below
-        response[below_at] -= above / below**2
-        return response, above / below
+
+def explained_share(
+    moments: Moments, metric: str, covariates: Sequence[str], denominator: str | None = None
+) -> float:
+    """Share of a metric's (a linearised ratio's) variance that covariates explain: R squared.
+
+    Raises:
+        ValueError: A ratio's denominator is not positive.
+    """
+    response, _ = _linearise([moments], np.ones(1), metric, denominator)
+    at = np.array([moments.names.index(name) for name in covariates], dtype=int)
+    cross = moments.comoment[at] @ response
+    inverse, _ = _inverse(moments.comoment[np.ix_(at, at)])
+    square = float(moments.comoment @ response @ response)
+    return min(1.0, float(cross @ inverse @ cross) / square) if square > 0 else 0.0
 
 
 @dataclass(frozen=True)
@@ -176,8 +166,10 @@ def _merge_small(strata: list[_Stratum]) -> list[_Stratum]:
 
 
 def _covariate_means(stratum: _Stratum, covariates: Sequence[str]) -> Array:
-    both = stratum.arm + stratum.versus
-    return np.array([both.average(name) for name in covariates], dtype=float)
+    sides = stratum.arm, stratum.versus
+    members = sum(moments.count for moments in sides)
+    totals = [sum(moments.total(name) for moments in sides) for name in covariates]
+    return np.array(totals, dtype=float) / members
 
 
 def _inverse(spread: Array) -> tuple[Array, int]:
@@ -198,5 +190,21 @@ def _satterthwaite(parts: Array, degrees: Array) -> float:
     return float(scaled.sum() ** 2 / (scaled**2 / degrees).sum())
 
 
-def _zeros(rows: Sequence[int], columns: Sequence[int] | None = None) -> Array:
-    return np.zeros((len(rows), len(rows if columns is None else columns)))
+def _linearise(
+    side: Sequence[Moments], shares: Array, metric: str, denominator: str | None
+) -> tuple[Array, float]:
+    """Weights of the columns that make the response, and the level added to its mean."""
+    names = side[0].names
+    response = np.zeros(len(names))
+    at = names.index(metric)
+    if denominator is None:
+        response[at] = 1.0
+        return response, 0.0
+    below_at = names.index(denominator)
+    means = np.array([moments.mean for moments in side])
+    above, below = float(shares @ means[:, at]), float(shares @ means[:, below_at])
+    if below <= 0:
+        raise ValueError(f"{metric} / {denominator} needs a positive denominator; its mean is {below}")
+    response[at] += 1 / below
+    response[below_at] -= above / below**2
+    return response, above / below

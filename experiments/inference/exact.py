@@ -116,9 +116,7 @@ def _fisher_upper(n_arm: int, n_versus: int) -> Array:
     versus = total - arm
     possible = (versus >= 0) & (versus <= n_versus)
     inside = np.where(possible, versus, 0)
-    logs = (
-        _log_choose(n_arm, arm) + _log_choose(n_versus, inside) - _log_choose(n_arm + n_versus, total)
-    )
+    logs = _log_choose(n_arm, arm) + _log_choose(n_versus, inside) - _log_choose(n_arm + n_versus, total)
     probability = np.where(possible, np.exp(logs), 0.0)
     tails = probability[::-1].cumsum(axis=0)[::-1]
     rows = np.arange(n_arm + 1)[:, None]

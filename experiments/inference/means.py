@@ -21,17 +21,21 @@ class WelchComparison(WaldComparison):
         metric: The column.
 
     Raises:
-        ValueError: An arm has no members (on first use).
+        ValueError: An arm has no members.
 
     >>> control = Moments.from_rows(("spend",), [[0.0], [0.0], [4.0], [2.0]])
     >>> offer = Moments.from_rows(("spend",), [[9.0], [0.0], [5.0], [6.0]])
     >>> round(WelchComparison(offer, control, "spend").p_value(), 4)
-    0.1547
+    0.1636
     """
 
     arm: Moments
     versus: Moments
     metric: str
+
+    def __post_init__(self) -> None:
+        if not (self.arm.count and self.versus.count):
+            raise ValueError(f"an arm without members has no mean of {self.metric}")
 
     @property
     def method(self) -> str:
@@ -45,13 +49,7 @@ class WelchComparison(WaldComparison):
 
 
 def estimate_mean(moments: Moments, metric: str) -> MeanEstimate:
-    """The sample mean of one arm.
-
-    Raises:
-        ValueError: The arm has no members.
-    """
+    """The sample mean of one arm with members."""
     n = moments.count
-    if n == 0:
-        raise ValueError(f"an arm without members has no mean of {metric}")
     variance = moments.variance(metric) / n if n > 1 else None
     return MeanEstimate(n, moments.average(metric), variance, n - 1)

@@ -29,7 +29,7 @@ class ScoreComparison:
 
     >>> comparison = ScoreComparison(TwoByTwo(560, 12_000, 480, 12_000))
     >>> round(comparison.p_value(), 6), [round(bound, 6) for bound in comparison.interval(0.05)]
-    (0.011204, [0.001517, 0.011832])
+    (0.011204, [0.001517, 0.011835])
     """
 
     table: TwoByTwo

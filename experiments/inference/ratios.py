@@ -23,13 +23,17 @@ class DeltaRatioComparison(WaldComparison):
         denominator: The column below it.
 
     Raises:
-        ValueError: An arm has no members, or its denominator's sum is not positive (on first use).
+        ValueError: An arm has no members, or its denominator's sum is not positive.
     """
 
     arm: Moments
     versus: Moments
     numerator: str
     denominator: str
+
+    def __post_init__(self) -> None:
+        for moments in (self.arm, self.versus):
+            _positive(moments.average(self.denominator), self.numerator, self.denominator)
 
     @property
     def method(self) -> str:
@@ -51,10 +55,8 @@ def estimate_ratio(moments: Moments, numerator: str, denominator: str) -> MeanEs
     Raises:
         ValueError: The arm has no members or the denominator's sum is not positive.
     """
-    n, below = moments.count, moments.average(denominator)
-    if below <= 0:
-        raise ValueError(f"{numerator} / {denominator} needs a positive denominator; its mean is {below}")
-    ratio = moments.average(numerator) / below
+    n = moments.count
+    ratio = moments.average(numerator) / _positive(moments.average(denominator), numerator, denominator)
     variance = ratio_variance(moments, numerator, denominator) / n if n > 1 else None
     return MeanEstimate(n, ratio, variance, n - 1)
 
@@ -65,9 +67,7 @@ def ratio_variance(moments: Moments, numerator: str, denominator: str) -> float:
     Raises:
         ValueError: Fewer than two members, or the denominator's sum is not positive.
     """
-    below = moments.average(denominator)
-    if below <= 0:
-        raise ValueError(f"{numerator} / {denominator} needs a positive denominator; its mean is {below}")
+    below = _positive(moments.average(denominator), numerator, denominator)
     ratio = moments.average(numerator) / below
     spread = (
         moments.variance(numerator)
@@ -75,3 +75,9 @@ def ratio_variance(moments: Moments, numerator: str, denominator: str) -> float:
         + ratio**2 * moments.variance(denominator)
     )
     return max(spread, 0.0) / below**2
+
+
+def _positive(below: float, numerator: str, denominator: str) -> float:
+    if below <= 0:
+        raise ValueError(f"{numerator} / {denominator} needs a positive denominator; its mean is {below}")
+    return below

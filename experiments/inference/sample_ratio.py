@@ -35,13 +35,16 @@ def sample_ratio(counts: Sequence[int], shares: Sequence[float]) -> SampleRatio:
     True
     """
     if len(counts) != len(shares) or len(counts) < 2:
-        raise ValueError(f"a sample ratio needs two or more arms; got {len(counts)} counts, {len(shares)} shares")
+        raise ValueError(
+            f"a sample ratio needs two or more arms; got {len(counts)} counts, {len(shares)} shares"
+        )
     if min(shares) <= 0 or not math.isclose(sum(shares), 1.0, abs_tol=1e-9):
         raise ValueError(f"shares must be positive and add to 1; got {list(shares)}")
     members = sum(counts)
     if members == 0 or min(counts) < 0:
         raise ValueError(f"a sample ratio needs members and no negative count; got {list(counts)}")
     statistic = sum(
-        (count - members * share) ** 2 / (members * share) for count, share in zip(counts, shares, strict=True)
+        (count - members * share) ** 2 / (members * share)
+        for count, share in zip(counts, shares, strict=True)
     )
     return SampleRatio(statistic, float(chdtrc(len(counts) - 1, statistic)))

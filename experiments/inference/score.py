@@ -23,7 +23,9 @@ class TwoByTwo:
 
     def __post_init__(self) -> None:
         if self.members_arm < 1 or self.members_versus < 1:
-            raise ValueError(f"both arms need members; there are {self.members_arm} and {self.members_versus}")
+            raise ValueError(
+                f"both arms need members; there are {self.members_arm} and {self.members_versus}"
+            )
         if not (
             0 <= self.successes_arm <= self.members_arm and 0 <= self.successes_versus <= self.members_versus
         ):
@@ -118,51 +120,54 @@ def difference_interval(table: TwoByTwo, critical: float) -> tuple[float, float]
     return bound(-1), bound(1)
 
 
-def restricted_rates(table: TwoByTwo, difference: float) -> tuple[float, float]:
-    """Maximum likelihood rates of both arms under a given difference (Farrington and Manning 1990).
+def restricted_rates(
+    rate_arm: float, members_arm: float, rate_versus: float, members_versus: float, difference: float
+) -> tuple[float, float]:
+    """Maximum likelihood rates of two arms under a given difference (Farrington and Manning 1990).
 
     The likelihood equation is a cubic; the trigonometric root is refined by Newton steps on the score, which
     has one zero, because the root's arc cosine loses half of the digits near 0 and 1.
     """
-    n_arm, n_versus = table.members_arm, table.members_versus
-    p, q, theta = table.rate_arm, table.rate_versus, n_versus / n_arm
+    theta = members_versus / members_arm
     a = 1 + theta
-    b = -(1 + theta + p + theta * q + difference * (theta + 2))
-    c = difference**2 + difference * (2 * p + theta + 1) + p + theta * q
-    d = -p * difference * (1 + difference)
+    b = -(1 + theta + rate_arm + theta * rate_versus + difference * (theta + 2))
+    c = difference**2 + difference * (2 * rate_arm + theta + 1) + rate_arm + theta * rate_versus
+    d = -rate_arm * difference * (1 + difference)
     centre = b / (3 * a)
     v = centre**3 - b * c / (6 * a**2) + d / (2 * a)
     u = math.copysign(math.sqrt(max(centre**2 - c / (3 * a), 0.0)), v)
     angle = (math.pi + math.acos(max(-1.0, min(v / u**3, 1.0)))) / 3 if u else 0.0
     low, high = max(0.0, difference), min(1.0, 1.0 + difference)
     arm = max(low, min(2 * u * math.cos(angle) - centre, high))
+    cells = (
+        (rate_arm, 0.0, 1),
+        (1 - rate_arm, 1.0, -1),
+        (theta * rate_versus, difference, 1),
+        (theta * (1 - rate_versus), 1.0 + difference, -1),
+    )
     for _ in range(3):
-        arm = _newton(table, arm, difference, low, high)
+        step = _newton(cells, arm)
+        arm = step if low < step < high else arm
     return arm, max(0.0, min(arm - difference, 1.0))
 
 
-def _newton(table: TwoByTwo, arm: float, difference: float, low: float, high: float) -> float:
-    """One Newton step of the log-likelihood's derivative, kept where every logarithm exists."""
-    versus = arm - difference
+def _newton(cells: tuple[tuple[float, float, int], ...], arm: float) -> float:
+    """One Newton step on the sum of weight x log(sign x (arm - shift)) over the cells with weight."""
     slope = curvature = 0.0
-    for count, rate, sign in (
-        (table.successes_arm, arm, 1),
-        (table.members_arm - table.successes_arm, 1 - arm, -1),
-        (table.successes_versus, versus, 1),
-        (table.members_versus - table.successes_versus, 1 - versus, -1),
-    ):
-        if count == 0:
-            continue
-        if rate <= 0:
-            return arm
-        slope += sign * count / rate
-        curvature += count / rate**2
-    step = arm + slope / curvature
-    return step if low < step < high else arm
+    for weight, shift, sign in cells:
+        rate = sign * (arm - shift)
+        if weight > 0:
+            if rate <= 0:
+                return arm
+            slope += sign * weight / rate
+            curvature += weight / rate**2
+    return arm + slope / curvature
 
 
 def _difference_variance(table: TwoByTwo, difference: float) -> float:
-    arm, versus = restricted_rates(table, difference)
+    arm, versus = restricted_rates(
+        table.rate_arm, table.members_arm, table.rate_versus, table.members_versus, difference
+    )
     variance = arm * (1 - arm) / table.members_arm + versus * (1 - versus) / table.members_versus
     return variance * _small_sample(table)
 

@@ -130,7 +130,9 @@ class WaldComparison(ABC):
         if scaled is None:
             return 1.0
         error, degrees = scaled
-        return tail_probability((self.mean_arm - ratio * self.mean_versus - null) / error, alternative, degrees)
+        return tail_probability(
+            (self.mean_arm - ratio * self.mean_versus - null) / error, alternative, degrees
+        )
 
     def _scaled_error(self, ratio: float) -> tuple[float, float] | None:
         """Standard error and degrees of freedom of mean_arm - ratio x mean_versus; None without variance."""
