@@ -2,10 +2,40 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from sqlglot import exp
+
+from experiments.definition.errors import Fault, InputError
+from experiments.definition.metrics import CountMetric, FormulaMetric, Metric, RatioMetric, SumMetric
+from experiments.definition.model import Definition
 from experiments.engines.protocol import ColumnType
+from experiments.experiment import Experiment
+from experiments.formulas import formula_value, measured_parts
+from experiments.member_values import MemberValues, member_values
+from experiments.queries import (
+    all_of,
+    as_double,
+    column,
+    count_where,
+    double,
+    fetch_rows,
+    is_null,
+    named,
+    number,
+    relation,
+    when,
+)
+from experiments.windows import PLANNED, window_days
+
+if TYPE_CHECKING:
+    from experiments.assigned import Assigned
+    from experiments.catalogue import Catalogue
+
+_RELATION = "units"
 
 
 @dataclass(frozen=True)
@@ -37,3 +67,147 @@ class Units:
     caps: Mapping[str, float]
     covariate_columns: Mapping[str, str]
     missing: Mapping[str, int]
+
+
+def build_units(experiment: Experiment, catalogue: Catalogue, assigned: Assigned) -> Units:
+    """Compute every metric for every member assigned.
+
+    Metrics that read one event source are computed in one pass over it; money stays exact until it is a sum of the
+    member. Formulas are computed for each member, from capped values.
+
+    Raises:
+        InputError: Members have a missing value and the metric does not say `missing: zero` or `missing: drop`, a
+            formula cannot be computed for some member, a value is not finite, or a window has no planned send time.
+    """
+    values = member_values(experiment, catalogue, assigned)
+    facts = _facts(experiment, values)
+    _refuse_unmeasured(experiment.definition, facts)
+    units = _create(experiment, values, facts)
+    _refuse_undefined(experiment, units)
+    return units
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What the values say as a whole: members without a value, caps, members without a planned send."""
+
+    missing: Mapping[str, int]
+    caps: Mapping[str, float]
+    unplanned: int
+
+
+def _facts(experiment: Experiment, values: MemberValues) -> _Facts:
+    winsorised = {
+        name: metric.winsorize_at
+        for name, metric in experiment.definition.metrics.items()
+        if isinstance(metric, SumMetric | CountMetric) and metric.winsorize_at is not None
+    }
+    query = exp.select(named(count_where(is_null(column(PLANNED))), "unplanned"))
+    for name, missing in values.missing.items():
+        query = query.select(named(count_where(column(missing)), f"missing__{name}"))
+    for name, quantile in winsorised.items():
+        nonzero = exp.Nullif(this=column(values.values[name]), expression=as_double(number(0)))
+        query = query.select(named(experiment.engine.quantile_disc(nonzero, quantile), f"cap__{name}"))
+    (row,) = fetch_rows(experiment.engine, query.from_(relation(values.relation)))
+    caps = {name: row[f"cap__{name}"] for name in winsorised}
+    return _Facts(
+        missing={name: int(row[f"missing__{name}"]) for name in values.missing},
+        caps={name: float(cap) for name, cap in caps.items() if cap is not None and cap > 0},
+        unplanned=int(row["unplanned"]),
+    )
+
+
+def _refuse_unmeasured(definition: Definition, facts: _Facts) -> None:
+    """Refuse what has no value by the definition: a missing value that nothing is said about, a window without start."""
+    faults: list[Fault] = []
+    for name, metric in definition.metrics.items():
+        members = facts.missing.get(name, 0)
+        if members and getattr(metric, "missing", None) is None:
+            cause = f"{members:,} members assigned have a missing value"
+            remedy = "say `missing: zero` or `missing: drop` for this metric, or mend the data"
+            faults.append(definition.origin.fault(("metrics", name, "value"), cause, remedy))
+        if facts.unplanned and window_days(definition, metric) is not None:
+            cause = f"the window has no start for {facts.unplanned:,} members, who have no planned send time"
+            remedy = "with recorded arms, read the metric from a column of the member's own row"
+            faults.append(definition.origin.fault(("metrics", name, "window_days"), cause, remedy))
+    if faults:
+        raise InputError(faults)
+
+
+def _create(experiment: Experiment, values: MemberValues, facts: _Facts) -> Units:
+    definition = experiment.definition
+    metrics = {name: each for name, each in definition.metrics.items() if not isinstance(each, RatioMetric)}
+    raw = {name: column(of) for name, of in values.values.items()}
+    capped = {name: _capped(value, facts.caps.get(name)) for name, value in raw.items()}
+    with_raw = [name for name in metrics if any(part in facts.caps for part in measured_parts(metrics, name))]
+    metric_columns = {name: f"metric__{name}" for name in metrics}
+    raw_columns = {name: f"raw__{name}" for name in with_raw}
+    covariate_columns = {name: f"covariate__{name}" for name in definition.design.covariates}
+    query = exp.select(*(named(column(name), name) for name in values.columns)).select(
+        *(named(_metric(experiment, name, capped), of) for name, of in metric_columns.items()),
+        *(named(_metric(experiment, name, raw), of) for name, of in raw_columns.items()),
+        *(named(_covariate(name, values.columns[name]), of) for name, of in covariate_columns.items()),
+    )
+    experiment.engine.create(_RELATION, query.from_(relation(values.relation)))
+    return Units(
+        relation=_RELATION,
+        columns=experiment.engine.columns(_RELATION),
+        metric_columns=metric_columns,
+        raw_columns=raw_columns,
+        caps=facts.caps,
+        covariate_columns=covariate_columns,
+        missing={name: n for name, n in facts.missing.items() if getattr(metrics[name], "missing", None)},
+    )
+
+
+def _capped(value: exp.Expr, cap: float | None) -> exp.Expr:
+    return value if cap is None else when(value > double(cap), double(cap), value)
+
+
+def _metric(experiment: Experiment, name: str, values: Mapping[str, exp.Expr]) -> exp.Expr:
+    """A metric's value; a formula only where every part that may be dropped is there, even if it could do without."""
+    metrics = experiment.definition.metrics
+    found = as_double(formula_value(experiment.definition, experiment.engine, name, values, column("arm")))
+    dropped = [values[part] for part in measured_parts(metrics, name) if _drops(metrics[part])]
+    if not dropped or not isinstance(metrics[name], FormulaMetric):
+        return found
+    return when(all_of(exp.not_(is_null(part)) for part in dropped), found)
+
+
+def _drops(metric: Metric) -> bool:
+    return getattr(metric, "missing", None) == "drop"
+
+
+def _covariate(name: str, kind: ColumnType) -> exp.Expr:
+    value = column(name)
+    if kind is ColumnType.BOOLEAN:
+        return as_double(when(value, number(1), when(is_null(value), exp.Null(), number(0))))
+    return as_double(value)
+
+
+def _refuse_undefined(experiment: Experiment, units: Units) -> None:
+    """Refuse a formula without a value although its parts have one, and values beyond any double."""
+    metrics = experiment.definition.metrics
+    query = exp.select(named(exp.Count(this=exp.Star()), "members"))
+    for name, of in units.metric_columns.items():
+        query = query.select(named(exp.Max(this=exp.Abs(this=column(of))), f"largest__{name}"))
+        if isinstance(metrics[name], FormulaMetric):
+            parts = [column(units.metric_columns[part]) for part in measured_parts(metrics, name)]
+            undefined = all_of([is_null(column(of)), *(exp.not_(is_null(part)) for part in parts)])
+            query = query.select(named(count_where(undefined), f"undefined__{name}"))
+    (row,) = fetch_rows(experiment.engine, query.from_(relation(units.relation)))
+    faults: list[Fault] = []
+    for name in units.metric_columns:
+        place = ("metrics", name, "value")
+        if undefined_members := row.get(f"undefined__{name}"):
+            cause = f"the formula has no value for {undefined_members:,} members, because it divides by 0"
+            remedy = "divide by what is never 0, or make a metric of type ratio"
+            faults.append(experiment.definition.origin.fault(place, cause, remedy))
+        largest = row[f"largest__{name}"]
+        if largest is not None and not math.isfinite(largest):
+            remedy = "mend the rows whose value is infinite"
+            faults.append(
+                experiment.definition.origin.fault(place, "a member's value is not a finite number", remedy)
+            )
+    if faults:
+        raise InputError(faults)

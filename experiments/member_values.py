@@ -1,0 +1,136 @@
+"""The value of every measured metric for every member assigned, before caps and formulas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from experiments.definition.metrics import BinaryMetric, CountMetric, MeasuredMetric, Metric, SumMetric
+from experiments.engines.protocol import ColumnType
+from experiments.events import event_pass
+from experiments.experiment import Experiment
+from experiments.queries import as_double, coalesce, column, is_null, named, number, relation, when
+from experiments.source_rows import SourceRows
+
+if TYPE_CHECKING:
+    from experiments.assigned import Assigned
+    from experiments.catalogue import Catalogue
+
+_RELATION = "metric_values"
+_ASSIGNED = "assigned"
+
+
+@dataclass(frozen=True)
+class MemberValues:
+    """One row for each member assigned.
+
+    Attributes:
+        relation: The temporary table: the columns of the assignment and those below.
+        columns: The columns of the assignment and their types.
+        values: Measured metric to its column, a double: 0 without an event; where the value is missing NULL, or 0 if
+            the metric says `missing: zero`.
+        missing: Metric to the column that is true where its value is missing; only metrics that can miss one.
+    """
+
+    relation: str
+    columns: Mapping[str, ColumnType]
+    values: Mapping[str, str]
+    missing: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Value:
+    """A metric's number for a member, with whether it is missing; None where it cannot be."""
+
+    number: exp.Expr
+    missing: exp.Expr | None
+
+
+@dataclass(frozen=True)
+class _Joined:
+    """What is joined to the members assigned, and the metrics' values over it."""
+
+    table: exp.Expr
+    member: exp.Expr
+    values: Mapping[str, _Value]
+
+
+def member_values(experiment: Experiment, catalogue: Catalogue, assigned: Assigned) -> MemberValues:
+    """Compute every metric that reads rows: one pass for each event source, one join for each table of members."""
+    definition = experiment.definition
+    query = exp.select(*(named(column(name, _ASSIGNED), name) for name in assigned.columns))
+    query = query.from_(relation(assigned.relation, _ASSIGNED))
+    values: dict[str, str] = {}
+    missing: dict[str, str] = {}
+    for source, metrics in _by_source(definition.metrics).items():
+        experiment.progress(f"Reading {source} for {', '.join(metrics)}")
+        alias = f"source_{source}"
+        rows = SourceRows(
+            definition, experiment.engine, definition.data[source], catalogue.sources[source], alias
+        )
+        joined = (
+            _own_rows(rows, metrics)
+            if rows.source.time is None
+            else _events(rows, metrics, assigned.relation)
+        )
+        of_member = exp.EQ(this=joined.member, expression=column("member", _ASSIGNED))
+        query = query.join(joined.table, on=of_member, join_type="left")
+        for name, value in joined.values.items():
+            values[name] = f"value__{name}"
+            query = query.select(named(value.number, values[name]))
+            if value.missing is not None:
+                missing[name] = f"missing__{name}"
+                query = query.select(named(value.missing, missing[name]))
+    experiment.engine.create(_RELATION, query)
+    return MemberValues(_RELATION, assigned.columns, values, missing)
+
+
+def _by_source(metrics: Mapping[str, Metric]) -> Mapping[str, Mapping[str, MeasuredMetric]]:
+    found: dict[str, dict[str, MeasuredMetric]] = {}
+    for name, metric in metrics.items():
+        if isinstance(metric, BinaryMetric | SumMetric | CountMetric):
+            found.setdefault(metric.from_, {})[name] = metric
+    return found
+
+
+def _events(rows: SourceRows, metrics: Mapping[str, MeasuredMetric], assigned: str) -> _Joined:
+    per_member = event_pass(rows, metrics, assigned)
+    values: dict[str, _Value] = {}
+    for name, metric in metrics.items():
+        found = coalesce(column(per_member.values[name], rows.alias), as_double(number(0)))
+        missing: exp.Expr | None = None
+        if name in per_member.unknown:
+            missing = coalesce(column(per_member.unknown[name], rows.alias), number(0)) > number(0)
+            found = found if metric.missing == "zero" else when(missing, exp.Null(), found)
+        values[name] = _Value(found, missing)
+    member = column("member", rows.alias)
+    return _Joined(per_member.query.subquery(exp.to_identifier(rows.alias, quoted=True)), member, values)
+
+
+def _own_rows(rows: SourceRows, metrics: Mapping[str, MeasuredMetric]) -> _Joined:
+    return _Joined(
+        rows.table, rows.member, {name: _own_value(rows, metric) for name, metric in metrics.items()}
+    )
+
+
+def _own_value(rows: SourceRows, metric: MeasuredMetric) -> _Value:
+    """The value where `where` holds; 0 where it does not, or where it cannot be told."""
+    zero = as_double(number(0))
+    if metric.value is None:
+        counts = exp.true() if metric.where is None else rows.condition(metric.where)
+        return _Value(when(counts, as_double(number(1)), zero), None)
+    known = rows.truth(metric.value) if isinstance(metric, BinaryMetric) else rows.value(metric.value)
+    missing = is_null(known)
+    found = as_double(known)
+    if isinstance(metric, BinaryMetric):
+        found = when(known, as_double(number(1)), when(missing, exp.Null(), zero))
+    if metric.missing == "zero":
+        found = coalesce(found, zero)
+    if metric.where is not None:
+        counts = rows.condition(metric.where)
+        found = when(counts, found, zero)
+        missing = when(counts, missing, exp.false())
+    return _Value(found, missing)
