@@ -176,7 +176,7 @@ class Money:
 
     arm: str
     members: int
-    attributed_buyers: int
+    attributed_buyers: int | None
     incremental_buyers: float | None
     attributed_revenue: float | None
     incremental_revenue: float | None
