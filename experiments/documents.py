@@ -269,6 +269,28 @@ class Assignment:
 
 
 @dataclass(frozen=True)
+class SourceCheck:
+    """A data source that was opened and found in order."""
+
+    source: str
+    table: str
+    columns: int
+    key: str
+
+
+@dataclass(frozen=True)
+class Validation:
+    """`validate --json`: a definition without a fault, and the data it names."""
+
+    experiment: str
+    definition_sha256: str
+    arms: tuple[str, ...]
+    metrics: tuple[str, ...]
+    sources: tuple[SourceCheck, ...]
+    schema: str = "offerwise.validation/1"
+
+
+@dataclass(frozen=True)
 class ArmPower:
     """One comparison with control, as planned."""
 
