@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from zoneinfo import ZoneInfo
 
 from sqlglot import exp
@@ -43,11 +43,16 @@ class ColumnType(Enum):
         return self in {ColumnType.DATE, ColumnType.TIMESTAMP, ColumnType.INSTANT}
 
 
+ROW_NUMBER = "row_number"
+"""The key of a file without one, and the column that numbers its rows."""
+
+
 class Engine(Protocol):
-    """A connection to one engine, in one session, with one time zone; close it when done.
+    """A connection to one engine, in one session whose time zone is UTC; close it when done.
 
     Relation names given to and returned by its methods are plain identifiers of temporary tables or views of this
-    session. Every method raises OutsideError when the engine fails, in our words.
+    session. Every method raises OutsideError when the engine fails, in our words, and InputError when a value in the
+    data does not fit what the definition does with it.
     """
 
     name: str
@@ -55,24 +60,28 @@ class Engine(Protocol):
     dialect: str
     """The sqlglot dialect that it speaks."""
 
-    def open_source(self, name: str, table: str, *, number_rows: bool = False) -> Mapping[str, ColumnType]:
-        """Make a file or a table readable as relation `name`, and give its columns.
+    def open_source(self, name: str, table: str, *, key: str | None = None) -> Mapping[str, ColumnType]:
+        """Make a file or a table readable as relation `name`, and give its columns in their order.
 
-        CSV columns are typed by the engine from all rows, except that a column can always be had as text
-        through `as_key`. `number_rows` adds a column `row_number` from 1, in the file's order.
+        Columns of a CSV file are typed from all rows, but `key` is read as text, so that `0012` stays `0012`; the key
+        `row_number` adds a column of that name with 1, 2, ... in the file's order. A floating NaN reads as NULL. Whether
+        the column `key` exists is left to the caller to see.
 
         Raises:
-            InputError: There is no such file or table, or it cannot be read; the cause names it.
+            InputError: There is no such file or table, or it cannot be read; the cause names it, the place is open.
         """
 
     def create(self, name: str, query: exp.Query) -> None:
         """Compute `query` once into the temporary table `name`, replacing one of that name."""
 
     def columns(self, name: str) -> Mapping[str, ColumnType]:
-        """The columns of a relation of this session and their types."""
+        """The columns of a relation of this session and their types, in their order."""
+
+    def rows(self, query: exp.Query) -> list[tuple[Any, ...]]:
+        """Run a query whose result is tiny (counts, moments) and give it as Python values; instants are aware, in UTC."""
 
     def fetch(self, query: exp.Query) -> pa.Table:
-        """Run a query whose result is small (aggregates, a bounded sample) and give it as Arrow."""
+        """Run a query whose result is small (a bounded sample) and give it as Arrow."""
 
     def write(self, query: exp.Query, path: Path) -> None:
         """Let the engine write the rows of `query` to `path` (`.parquet` or `.csv`): whole, or not at all."""
@@ -81,15 +90,21 @@ class Engine(Protocol):
         """Make Parquet files readable as relation `name`; where there are none, the columns of `like` without a row."""
 
     def cancel_and_close(self) -> None:
-        """Let go of the session and of everything temporary in it."""
+        """Stop what runs, and let go of the session and of everything temporary in it; may be called twice."""
 
     # Builders: the same meaning on every engine.
 
     def as_key(self, column: exp.Expr) -> exp.Expr:
-        """A member key as text: text as it is, integers as plain decimal text."""
+        """A key or the name of a stratum's value as text: text as it is, integers in plain decimals, `true` or `false`."""
+
+    def collated(self, text: exp.Expr) -> exp.Expr:
+        """A text that compares and sorts by its UTF-8 bytes; every comparison and ordering of texts needs it."""
 
     def md5_hex(self, text: exp.Expr) -> exp.Expr:
         """The 32 lower-case hex digits of the md5 of the UTF-8 bytes of a text."""
+
+    def hex_integer(self, digits: exp.Expr) -> exp.Expr:
+        """The integer that up to 13 hex digits write."""
 
     def instant(self, column: exp.Expr, kind: ColumnType, zone: ZoneInfo) -> exp.Expr:
         """A time value as a UTC instant; one without zone, or a date, is local in `zone`."""
@@ -100,8 +115,14 @@ class Engine(Protocol):
     def add_days(self, instant: exp.Expr, days: int) -> exp.Expr:
         """An instant `days` times 24 hours later."""
 
+    def add_minutes(self, instant: exp.Expr, minutes: exp.Expr) -> exp.Expr:
+        """An instant some whole minutes later; `minutes` is an integer of the query."""
+
     def local_date(self, instant: exp.Expr, zone: ZoneInfo) -> exp.Expr:
         """The calendar day of an instant in `zone`."""
+
+    def local_text(self, instant: exp.Expr, zone: ZoneInfo) -> exp.Expr:
+        """An instant as people in `zone` read it, with its offset: `2026-11-26T09:05:00+08:00`."""
 
     def days_between(self, first: exp.Expr, second: exp.Expr) -> exp.Expr:
         """Whole calendar days from the date `first` to the date `second`, as an integer."""
