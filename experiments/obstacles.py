@@ -1,4 +1,4 @@
-"""Validity: what forbids a verdict on the effects, by the definition's `invalid_if` and the health checks."""
+"""Obstacles: what forbids a verdict on the effects, by the definition's `invalid_if` and the health checks."""
 
 from __future__ import annotations
 
