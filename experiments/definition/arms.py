@@ -21,31 +21,42 @@ class Offer(Block):
     """What an offer, or one level of a factor, is called, costs and carries."""
 
     label: str | None = None
+    """What people call it; the id when absent."""
     unit_cost: Money = 0.0
+    """What the benefit costs, each time that it is charged."""
     charged_when: ChargedWhen | None = None
+    """When the benefit is charged; `redeemed` when absent."""
     cost_per_send: Money | None = None
+    """What one send costs; `arms.channel` says it when absent."""
     channel: Slug | None = None
+    """How it is sent; `arms.channel` says it when absent."""
     template: str | None = None
+    """The file with the text, relative to the definition."""
 
 
 class ListedOffer(Offer):
     """An offer of a plain list; it has a share of its own unless `share_each` gives one to all."""
 
     share: ExactShare | None = None
+    """Its exact share of the members assigned."""
 
 
 class Control(Block):
     """The members who are not contacted."""
 
     label: str = "No contact"
+    """What people call it."""
     share: ExactShare
+    """Its exact share of the members assigned."""
 
 
 class Channel(Block):
     """The channel of every arm that names none of its own, and what one send costs."""
 
     id: Slug
+    """`sms`, `email`, `wecom`, ..."""
     cost_per_send: Money = 0.0
+    """What one send costs."""
 
 
 @dataclass(frozen=True)
@@ -92,11 +103,17 @@ class Arms(Block):
     """The `arms` block."""
 
     control: Control
+    """The arm that everything is compared with."""
     factors: Mapping[Slug, Mapping[Slug, Offer]] | None = None
+    """Factor to level to offer: the arms are the full product, ids like `pts500__care`."""
     omit: tuple[str, ...] = ()
+    """Arms of the product that may not be sent."""
     share_each: ExactShare | None = None
+    """The exact share of every arm but control."""
     offers: Mapping[Slug, ListedOffer] | None = None
+    """A plain list of offers, instead of factors."""
     channel: Channel | None = None
+    """The channel of every arm that names none of its own."""
 
     @cached_property
     def resolved(self) -> tuple[Arm, ...]:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from experiments.definition.block import Block, ColumnName, Days, ExactShare, Name, Slug
+from experiments.definition.errors import BadValueError
 from experiments.definition.expressions import OTHERWISE, Expression
 
 ROW_NUMBER = "row_number"
@@ -18,6 +19,7 @@ class Source(Block):
     """A table of the data: a file relative to the definition, an absolute path, or a table of the engine."""
 
     table: str = Field(min_length=1)
+    """A file (.csv, .csv.gz, .parquet) relative to the file in which it is named, an absolute path, or a table of the engine."""
     key: ColumnName
     """The column with the member's key; `row_number` numbers the rows of one file from 1."""
     time: ColumnName | None = None
@@ -31,32 +33,47 @@ class Feature(Block):
     """
 
     from_: str | None = Field(default=None, alias="from")
+    """An event source."""
     days_since: Literal["first", "last"] | None = None
+    """Days from the first or the last row to the snapshot."""
     count: Literal["rows"] | None = None
+    """The number of rows."""
     sum: Expression | None = None
+    """The sum of an expression."""
     mean: Expression | None = None
+    """The mean of an expression."""
     distinct: ColumnName | None = None
+    """The number of different values of a column."""
     where: Expression | None = None
+    """Only rows that meet this condition."""
     days: Days | None = None
+    """Only rows of so many days before the snapshot."""
     stages: str | Mapping[Name, tuple[int, int | None]] | None = None
     """The name of a preset, or a half-open range of days for each stage."""
     on: str | None = None
+    """The feature whose days are cut into stages."""
 
 
 class ContactCap(Block):
     """At most `max` contacts of a kind over channels in the rolling `days` that end at the snapshot."""
 
     channels: tuple[Slug, ...] = Field(min_length=1)
+    """The channels whose contacts count."""
     kind: str = "any"
+    """The kind of contact that counts; `any` counts all."""
     max: int = Field(ge=0)
+    """So many contacts are still allowed."""
     days: Days
+    """The length of the window."""
 
 
 class Segment(Block):
     """A part of the audience; the first segment whose condition holds is the member's."""
 
     id: Slug
-    when: Expression | Literal["otherwise"]
+    """Its name in every table and file."""
+    when: Literal["otherwise"] | Expression = Field(union_mode="left_to_right")
+    """A condition over members and features; `otherwise` in the last segment."""
 
     @property
     def is_otherwise(self) -> bool:
@@ -68,38 +85,54 @@ class Audience(Block):
     """Eligibility and segments, decided on what was known before the snapshot."""
 
     snapshot: date | None = None
+    """Only rows before 00:00 of this day decide eligibility, segment and covariates."""
     unit: ColumnName | None = None
     """The column whose values are assigned together (a shop, a household); the member when absent."""
     include: Expression | None = None
+    """Who is eligible: a condition over members and features."""
     exclude_lists: tuple[str, ...] = ()
+    """Files of members to leave out, relative to the file in which they are named."""
     contact_caps: tuple[ContactCap, ...] = ()
+    """Checked before randomising, and again on the send day."""
     global_holdout: Literal["exclude", "include"] = "include"
+    """Whether members of the brand's standing holdout are kept out."""
     exclusive_group: Slug | None = None
+    """A member is in one running test of a group at a time."""
     segments: tuple[Segment, ...] = ()
+    """The first segment whose condition holds is the member's."""
 
 
 class Holdout(Block):
     """The brand's standing holdout: members who are never contacted, drawn by a salt of its own."""
 
     share: ExactShare
+    """Its share of all members."""
     salt: str = Field(min_length=1)
+    """What draws it; never change it."""
 
 
 class Assignment(Block):
     """How arms are drawn, or where the arms that another system drew are read."""
 
     method: Literal["stratified", "hash", "recorded"]
+    """`stratified` and `hash` draw arms; `recorded` reads them."""
     strata: tuple[str, ...] = ()
+    """Features, columns of members, or `segment`, within which arms are drawn."""
     salt: str | None = Field(default=None, min_length=1)
+    """What draws the arms; the id when absent."""
     sample_size: int | None = Field(default=None, gt=0)
+    """So many eligible members are assigned; all when absent."""
     from_: str | None = Field(default=None, alias="from")
+    """The source with the recorded arms."""
     column: ColumnName | None = None
+    """The column with the recorded arms."""
     values: Mapping[str, str | int] | None = None
+    """Arm to its label in the column, where they differ."""
 
 
 def _clock(value: object) -> object:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        raise ValueError(f'{value!r} is not a time of day; write it in quotes, such as "09:00"')
+        raise BadValueError(f"{value} is not a time of day", 'write it in quotes, such as "09:00"')
     return value
 
 
@@ -110,4 +143,6 @@ class Send(Block):
     """The days and the hours (from, until) in which messages may go out; control members are planned too."""
 
     days: tuple[date, ...] = Field(min_length=1)
+    """The days on which messages may go out, in order."""
     hours: tuple[Clock, Clock] = (time(9), time(20))
+    """From (inclusive) and until (exclusive)."""

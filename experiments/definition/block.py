@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
+from experiments.definition.errors import BadValueError
+
 
 class Block(BaseModel):
     """A block of the file: an unknown key is an error, and nothing changes after loading."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        arbitrary_types_allowed=True,
+        use_attribute_docstrings=True,
     )
+
+
+_SHARE_REMEDY = "write a decimal such as 0.28 or a fraction such as 1/3"
+_WRITTEN_SHARE = re.compile(r"\s*(\d{1,30})\s*/\s*(\d{1,30})\s*|\s*\d{0,30}\.?\d{0,60}\s*")
 
 
 def exact_fraction(value: Any) -> Fraction:
     """Read a share as the decimal or the fraction that was written, without rounding.
 
     Raises:
-        ValueError: The value is neither a number nor a fraction such as `1/3`.
+        BadValueError: The value is neither a number nor a fraction such as `1/3`.
 
     >>> exact_fraction(0.28), exact_fraction("27523/689693")
     (Fraction(7, 25), Fraction(27523, 689693))
@@ -29,13 +40,15 @@ def exact_fraction(value: Any) -> Fraction:
     if isinstance(value, Fraction):
         return value
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
-        raise ValueError("is not a share; write a decimal such as 0.28 or a fraction such as 1/3")
+        raise BadValueError("is not a share", _SHARE_REMEDY)
+    # A number with an exponent of millions would take its digits' worth of memory as a fraction.
+    text = value if isinstance(value, str) else format(Decimal(str(value)), "f")
+    if not _WRITTEN_SHARE.fullmatch(text):
+        raise BadValueError(f"{text[:60]!r} is not a share", _SHARE_REMEDY)
     try:
-        return Fraction(str(value).replace(" ", ""))
+        return Fraction(text.replace(" ", ""))
     except (ValueError, ZeroDivisionError):
-        raise ValueError(
-            f"{value!r} is not a share; write a decimal such as 0.28 or a fraction such as 1/3"
-        ) from None
+        raise BadValueError(f"{text[:60]!r} is not a share", _SHARE_REMEDY) from None
 
 
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
@@ -57,6 +70,11 @@ ExactShare = Annotated[
     Field(gt=0, lt=1),
     PlainSerializer(str, return_type=str),
     WithJsonSchema(
-        {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^\s*[0-9]+\s*/\s*[0-9]+\s*$"}]}
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+                {"type": "string", "pattern": r"^\s*[0-9]+\s*/\s*[0-9]+\s*$"},
+            ]
+        }
     ),
 ]

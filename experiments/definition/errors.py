@@ -33,7 +33,7 @@ class Fault:
         return ": ".join(part for part in (place, self.key, f"{self.cause}; {self.remedy}") if part)
 
 
-class ValueFault(ValueError):
+class BadValueError(ValueError):
     """One value is wrong, before it is known where it stands: `cause; remedy`.
 
     Attributes:

@@ -18,7 +18,7 @@ from pydantic_core import CoreSchema, core_schema
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from experiments.definition.errors import ValueFault
+from experiments.definition.errors import BadValueError
 
 OTHERWISE = "otherwise"
 """What the last segment says instead of a condition."""
@@ -80,19 +80,21 @@ class Expression:
         """Parse and check one expression.
 
         Raises:
-            ValueFault: It is empty, too long, not SQL, or holds what is not on the allow-list.
+            BadValueError: It is empty, too long, not SQL, or holds what is not on the allow-list.
 
         >>> Expression.parse("tier IN ('vip', 'svip') AND days_between(joined, DATE '2026-11-25') > 30").columns
         ('tier', 'joined')
         >>> Expression.parse("count(*) > 3")
         Traceback (most recent call last):
-        experiments.definition.errors.ValueFault: `COUNT(*)` may not stand in an expression; ...
+        experiments.definition.errors.BadValueError: `COUNT(*)` may not stand in an expression; ...
         """
         text = text.strip()
         if not text:
-            raise ValueFault("the expression is empty", "write a condition or a value, or leave the key out")
+            raise BadValueError(
+                "the expression is empty", "write a condition or a value, or leave the key out"
+            )
         if len(text) > MAX_LENGTH:
-            raise ValueFault(
+            raise BadValueError(
                 f"the expression has {len(text)} characters, {MAX_LENGTH} are allowed",
                 "move what it computes into a column of the data",
             )
@@ -130,21 +132,21 @@ class Expression:
         if isinstance(value, cls):
             return value
         if not isinstance(value, str):
-            raise ValueFault(
+            raise BadValueError(
                 "is not a text with a SQL expression", "write the expression, in quotes if need be"
             )
         return cls.parse(value)
 
 
-def _not_sql(text: str, error: Exception) -> ValueFault:
-    if isinstance(error, ValueFault):
+def _not_sql(text: str, error: Exception) -> BadValueError:
+    if isinstance(error, BadValueError):
         return error
     if isinstance(error, RecursionError):
-        return ValueFault(
+        return BadValueError(
             "the expression is nested too deeply", "write it flatter, for example with IN (...)"
         )
     shown = text if len(text) <= 80 else f"{text[:77]}..."
-    return ValueFault(
+    return BadValueError(
         f"`{shown}` is not one SQL condition or value",
         "check brackets, quotes (text in single, a column that is a SQL word in double quotes) and operators",
     )
@@ -155,7 +157,7 @@ def _mark_days_between(tree: exp.Expr) -> exp.Expr:
         if not isinstance(node, exp.Anonymous) or str(node.this).lower() != DAYS_BETWEEN:
             return node
         if len(node.expressions) != 2:
-            raise ValueFault(
+            raise BadValueError(
                 f"days_between has {len(node.expressions)} arguments",
                 "give it two days: days_between(from, to)",
             )
@@ -231,4 +233,4 @@ def _is_plain_pattern(node: exp.Expr) -> bool:
 def _refuse(node: exp.Expr, why: str) -> NoReturn:
     text = node.sql()
     cause, _, remedy = why.partition("; ")
-    raise ValueFault(f"`{text if len(text) <= 60 else text[:57] + '...'}` {cause}", remedy)
+    raise BadValueError(f"`{text if len(text) <= 60 else text[:57] + '...'}` {cause}", remedy)

@@ -19,47 +19,64 @@ class _Measured(Block):
     """A metric that reads rows: of an event source in a window, or the member's own row."""
 
     from_: str = Field(alias="from")
+    """`members`, or an event source."""
     where: Expression | None = None
+    """Only rows that meet this condition."""
     window_days: Days | None = None
+    """So many days from the planned send time; for event sources only."""
     missing: Missing | None = None
+    """What a missing value in the member's own row means."""
 
 
 class BinaryMetric(_Measured):
     """1 where a row in the window meets `where`, or where the member's own `value` is true or not 0; else 0."""
 
     type: Literal["binary"]
+    """Did it happen?"""
     value: Expression | None = None
+    """A column or expression of the member's own row."""
 
 
 class SumMetric(_Measured):
     """The sum of `value` over the member's rows in the window; no row is 0."""
 
     type: Literal["sum"]
+    """How much?"""
     value: Expression
+    """What is added up."""
     winsorize_at: Probability | None = None
+    """The quantile of the non-zero values at which larger ones are cut."""
 
 
 class CountMetric(_Measured):
     """The number of the member's rows in the window."""
 
     type: Literal["count"]
+    """How often?"""
     value: Expression | None = None
+    """A column with the count in the member's own row."""
     winsorize_at: Probability | None = None
+    """The quantile of the non-zero values at which larger ones are cut."""
 
 
 class RatioMetric(Block):
     """The ratio of two metrics' sums over members; not causal for each order."""
 
     type: Literal["ratio"]
+    """How much for each?"""
     numerator: str
+    """A sum, count or binary metric."""
     denominator: str
+    """A sum, count or binary metric."""
 
 
 class FormulaMetric(Block):
     """An expression over the member's other metrics and `contact_cost`."""
 
     type: Literal["formula"]
+    """A figure made of others."""
     value: Expression
+    """An expression over metrics and `contact_cost`."""
 
 
 MeasuredMetric = BinaryMetric | SumMetric | CountMetric

@@ -27,28 +27,55 @@ class Definition(Block):
     """
 
     version: Literal[1]
+    """The version of this format."""
     id: Slug
+    """ASCII; salt, file names and MLflow names derive from it."""
     title: str = Field(min_length=1)
+    """In any language."""
     owner: str = Field(min_length=1)
+    """Whom to ask."""
     hypothesis: str = Field(min_length=1)
+    """What should turn out to be true."""
     currency: str = Field(pattern=r"^[A-Z]{3}$")
+    """Three letters; every amount is in it."""
     timezone: str
+    """An IANA name; every date and hour is local to it."""
     data: Mapping[Name, Source]
+    """Name to file or table; `members` has one row for each member."""
     features: Mapping[Name, Feature] = Field(default_factory=dict)
+    """One value for each member, from rows before the snapshot."""
     audience: Audience = Audience()
+    """Who may enter."""
     holdout: Holdout | None = None
+    """The brand's standing holdout."""
     arms: Arms
+    """What is compared."""
     assignment: Assignment
+    """How arms are drawn or read."""
     send: Send | None = None
+    """When messages may go out."""
     metrics: Mapping[Name, Metric]
+    """What is measured."""
     goals: Goals
+    """The metrics' roles."""
     design: Design = Design()
+    """The numbers that the test was planned with."""
     decision: Decision
+    """The rule, written before the data."""
     uplift: Uplift | None = None
+    """What policies may look at."""
     rollout: Rollout | None = None
+    """To whom the chosen policy goes."""
     mlflow: Tracking = Tracking()
+    """Where runs are logged."""
 
     _origin: Origin = PrivateAttr()
+
+    def read_from(self, origin: Origin) -> Definition:
+        """The same definition, knowing where it was read."""
+        located = self.model_copy()
+        located._origin = origin  # noqa: SLF001 - a copy of its own class
+        return located
 
     @property
     def origin(self) -> Origin:

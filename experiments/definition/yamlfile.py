@@ -35,19 +35,21 @@ class YamlFile:
         text: As written.
         data: Dicts, lists, text, numbers (int, Decimal), booleans and None.
         places: The line of every key and list item; `()` is the line on which the data begins.
+        faults: Keys that stand twice (the first one counts), tags and merges without meaning.
     """
 
     path: Path
     text: str
     data: dict[str, Any]
     places: Mapping[KeyPath, Place]
+    faults: tuple[Fault, ...]
 
 
 def read_yaml(path: Path) -> YamlFile:
     """Read one YAML file whose root is a mapping.
 
     Raises:
-        InputError: It cannot be read, is not YAML 1.2, is empty, or names keys twice (all such keys at once).
+        InputError: It cannot be read, is not YAML 1.2, or is empty.
     """
     path = path.absolute()
     text = _read_text(path)
@@ -65,9 +67,7 @@ def read_yaml(path: Path) -> YamlFile:
         )
     builder = _Builder(path)
     data = builder.build(node, (), frozenset())
-    if builder.faults:
-        raise InputError(builder.faults)
-    return YamlFile(path, text, data, builder.places)
+    return YamlFile(path, text, data, builder.places, tuple(builder.faults))
 
 
 def _read_text(path: Path) -> str:
@@ -139,6 +139,7 @@ class _Builder:
                 self.build(item, (*key_path, index), around | {id(node)})
                 for index, item in enumerate(node.value)
             ]
+        assert isinstance(node, ScalarNode)
         return self._scalar(node, key_path)
 
     def _mapping(self, node: MappingNode, key_path: KeyPath, around: frozenset[int]) -> dict[str, Any]:

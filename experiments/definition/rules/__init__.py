@@ -1,0 +1,32 @@
+"""Rules between the keys of a definition: what each block alone cannot know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from experiments.definition.draft import Draft, Problem
+from experiments.definition.rules.arms import check_arms
+from experiments.definition.rules.assignment import check_assignment
+from experiments.definition.rules.audience import check_audience
+from experiments.definition.rules.features import check_features
+from experiments.definition.rules.goals import check_goals
+from experiments.definition.rules.metrics import check_metrics
+from experiments.definition.rules.names import check_names
+from experiments.definition.rules.policy import check_policy
+from experiments.definition.rules.sources import check_sources
+
+
+def check(draft: Draft) -> Iterator[Problem]:
+    """Every problem between keys; where a block has faults of its own, only what can be said in spite of them."""
+    for rule in (
+        check_names,
+        check_sources,
+        check_features,
+        check_audience,
+        check_arms,
+        check_assignment,
+        check_metrics,
+        check_goals,
+        check_policy,
+    ):
+        yield from rule(draft)

@@ -1,0 +1,156 @@
+"""Assignment and send: what drawing arms needs, what reading them needs, and when messages may go out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import time
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from experiments.definition.arms import Arms
+from experiments.definition.audience import Assignment, Audience, Send
+from experiments.definition.draft import Draft, Problem
+from experiments.definition.origin import KeyPath
+from experiments.definition.rules.sources import unknown_source
+from experiments.definition.suggest import choose
+
+SMS = "sms"
+SMS_HOURS = (time(8), time(21))
+"""No marketing SMS from 21:00 to 08:00."""
+
+SEGMENT = "segment"
+"""The stratum that is the member's segment."""
+
+
+def check_assignment(draft: Draft) -> Iterator[Problem]:
+    """The rules of `assignment`, `send` and `timezone`."""
+    if draft.timezone is not None and draft.sound("timezone"):
+        yield from _check_timezone(draft.timezone)
+    if draft.send is not None:
+        yield from _check_send(draft, draft.send)
+    if draft.assignment is None or not draft.sound("assignment"):
+        return
+    yield from _check_strata(draft, draft.assignment)
+    if draft.assignment.method == "recorded":
+        yield from _check_recorded(draft, draft.assignment)
+    else:
+        yield from _check_drawn(draft, draft.assignment)
+
+
+def _check_timezone(timezone: str) -> Iterator[Problem]:
+    try:
+        ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        remedy = choose(timezone, available_timezones(), "time zone, such as Asia/Shanghai")
+        remedy = remedy if remedy.startswith("did") else "write an IANA name, such as Asia/Shanghai"
+        yield Problem(("timezone",), f"there is no time zone `{timezone[:60]}`", remedy)
+
+
+def _check_strata(draft: Draft, assignment: Assignment) -> Iterator[Problem]:
+    key: KeyPath = ("assignment", "strata")
+    if assignment.method == "stratified" and not assignment.strata:
+        yield Problem(
+            ("assignment",), "`stratified` needs `strata`", "add `strata: [segment]`, or write `method: hash`"
+        )
+    if assignment.method == "hash" and assignment.strata:
+        yield Problem(key, "`hash` draws without strata", "write `method: stratified`, or delete them")
+    for index, stratum in enumerate(assignment.strata):
+        if stratum in assignment.strata[:index]:
+            yield Problem((*key, index), f"`{stratum}` stands twice", "delete one of them")
+        no_segments = draft.audience is not None and not draft.says("audience", "segments")
+        if stratum == SEGMENT and no_segments and assignment.method == "stratified":
+            yield Problem(
+                (*key, index), "there are no segments", "add `audience.segments`, or delete it here"
+            )
+
+
+def _check_recorded(draft: Draft, assignment: Assignment) -> Iterator[Problem]:
+    key: KeyPath = ("assignment",)
+    if assignment.from_ is None:
+        yield Problem(key, "`recorded` needs `from`", "name the source with the recorded arms")
+    elif assignment.from_ not in draft.names("data"):
+        yield unknown_source(draft, (*key, "from"), assignment.from_)
+    if assignment.column is None:
+        yield Problem(key, "`recorded` needs `column`", "name the column with the recorded arms")
+    for name in ("salt", "sample_size"):
+        if getattr(assignment, name) is not None:
+            yield Problem((*key, name), "has no meaning for arms that were recorded", "delete it")
+    if assignment.values is not None and draft.arms is not None and draft.sound("arms"):
+        yield from _check_values(draft.arms, assignment)
+
+
+def _check_values(arms: Arms, assignment: Assignment) -> Iterator[Problem]:
+    values = dict(assignment.values or {})
+    ids = [arm.id for arm in arms.resolved]
+    labels = [str(label) for label in values.values()]
+    for index, arm in enumerate(values):
+        key: KeyPath = ("assignment", "values", arm)
+        if arm not in ids:
+            yield Problem(key, f"there is no arm `{arm}`", choose(arm, ids, "arm"))
+        elif labels[index] in labels[:index]:
+            yield Problem(
+                key, f"the label {labels[index]!r} already stands for another arm", "give each arm its own"
+            )
+    for arm in ids:
+        if arm not in values:
+            yield Problem(("assignment", "values"), f"the arm `{arm}` has no label", f"add `{arm}: ...`")
+
+
+def _check_drawn(draft: Draft, assignment: Assignment) -> Iterator[Problem]:
+    for name, value in {
+        "from": assignment.from_,
+        "column": assignment.column,
+        "values": assignment.values,
+    }.items():
+        if value is not None:
+            yield Problem(
+                ("assignment", name),
+                f"has no meaning for `{assignment.method}`",
+                "delete it, or write `method: recorded`",
+            )
+    if draft.audience is not None and not draft.says("audience", "snapshot"):
+        yield Problem(
+            ("audience",),
+            "drawing arms needs `snapshot`, the day before which eligibility is decided",
+            "add `snapshot: YYYY-MM-DD`",
+        )
+    events = [name for name in draft.metrics if draft.is_event_metric(name)]
+    if events and not draft.says("send"):
+        yield Problem(
+            ("metrics", events[0]),
+            "its window starts at the planned send time, and there is no `send`",
+            'add `send: {days: [YYYY-MM-DD], hours: ["09:00", "20:00"]}`',
+        )
+
+
+def _check_send(draft: Draft, send: Send) -> Iterator[Problem]:
+    days, (start, end) = send.days, send.hours
+    for index in range(1, len(days)):
+        if draft.sound("send", "days") and days[index] <= days[index - 1]:
+            yield Problem(
+                ("send", "days", index),
+                f"{days[index]} does not follow {days[index - 1]}",
+                "write days in order, each once",
+            )
+    if draft.sound("send", "days") and draft.audience is not None:
+        yield from _check_after_snapshot(draft.audience, send)
+    if not draft.sound("send", "hours"):
+        return
+    if start >= end:
+        yield Problem(("send", "hours"), f"{start:%H:%M} is not before {end:%H:%M}", "write [from, until]")
+    elif _sends_sms(draft) and (start < SMS_HOURS[0] or end > SMS_HOURS[1]):
+        yield Problem(
+            ("send", "hours"),
+            f"{start:%H:%M} to {end:%H:%M} reaches into the quiet hours of SMS, 21:00 to 08:00",
+            'stay within ["08:00", "21:00"]',
+        )
+
+
+def _check_after_snapshot(audience: Audience, send: Send) -> Iterator[Problem]:
+    for index, day in enumerate(send.days):
+        if audience.snapshot is not None and day < audience.snapshot:
+            cause = f"{day} is before the snapshot {audience.snapshot}"
+            yield Problem(("send", "days", index), cause, "send on the day of the snapshot or later")
+
+
+def _sends_sms(draft: Draft) -> bool:
+    return draft.arms is not None and any(arm.channel == SMS for arm in draft.arms.resolved)

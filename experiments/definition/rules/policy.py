@@ -1,0 +1,58 @@
+"""Uplift and rollout: policies that can be built, and a rollout that leaves members to be offered something."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from experiments.definition.draft import Draft, Problem
+from experiments.definition.origin import KeyPath
+from experiments.definition.policy import Rollout, Uplift
+from experiments.definition.rules.outcomes import check_known_before
+
+
+def check_policy(draft: Draft) -> Iterator[Problem]:
+    """The rules of `uplift` and `rollout`."""
+    if draft.uplift is not None:
+        yield from _check_uplift(draft, draft.uplift)
+    if draft.rollout is not None:
+        yield from _check_rollout(draft, draft.rollout)
+
+
+def _check_uplift(draft: Draft, uplift: Uplift) -> Iterator[Problem]:
+    for index, name in enumerate(uplift.features):
+        key: KeyPath = ("uplift", "features", index)
+        if name in uplift.features[:index]:
+            yield Problem(key, f"`{name}` stands twice", "delete one of them")
+        yield from check_known_before(draft, key, name)
+    for index, learner in enumerate(uplift.learners):
+        if learner in uplift.learners[:index]:
+            yield Problem(("uplift", "learners", index), f"`{learner}` stands twice", "delete one of them")
+    kinds = uplift.policy.kinds
+    no_segments = (
+        draft.audience is not None and not draft.audience.segments and draft.sound("audience", "segments")
+    )
+    if "by_segment" in kinds and no_segments and draft.says("uplift", "policy", "kinds"):
+        place: KeyPath = ("uplift", "policy", "kinds", kinds.index("by_segment"))
+        yield Problem(place, "there are no segments", "add `audience.segments`, or delete `by_segment`")
+
+
+def _check_rollout(draft: Draft, rollout: Rollout) -> Iterator[Problem]:
+    key: KeyPath = ("rollout", "ramp")
+    if draft.sound(*key):
+        if any(later <= earlier for earlier, later in pairwise(rollout.ramp)):
+            yield Problem(
+                key, "steps do not ascend", "write growing parts of the audience, such as [0.1, 0.5, 1]"
+            )
+        elif rollout.ramp and rollout.ramp[-1] != 1:
+            yield Problem(key, f"the last step reaches {rollout.ramp[-1]:g} of the audience", "end with 1")
+    if draft.sound("rollout", "holdout_share") and rollout.holdout_share + rollout.explore_share >= 1:
+        total = rollout.holdout_share + rollout.explore_share
+        yield Problem(
+            ("rollout", "explore_share"),
+            f"holdout and exploration take {total:g} of the audience, so nobody follows the policy",
+            "let both together stay below 1",
+        )
+    covers = rollout.budget.covers if rollout.budget else ()
+    if len(set(covers)) < len(covers):
+        yield Problem(("rollout", "budget", "covers"), "a cost stands twice", "delete one of them")
