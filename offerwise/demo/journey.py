@@ -1,0 +1,115 @@
+"""The whole journey on the demo campaign: make it, test it, answer it, analyze it, roll it out, hold it against the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.definition.errors import RefusedError
+from experiments.documents import Verdict
+from experiments.experiment import Experiment
+from experiments.language import Words
+from experiments.progress import Progress, silent
+from offerwise.demo.campaign import SEED, Campaign, generate, respond
+from offerwise.demo.comparison import PACKAGE, Comparison, compare_with_truth
+
+if TYPE_CHECKING:
+    from offerwise.demo.truth import TrueEffects
+    from offerwise.journey import Journey
+
+OpenJourney = Callable[[Path], AbstractContextManager["Journey"]]
+"""Opens the journey of a definition, engine and tracking included, and closes it."""
+
+Show = Callable[[Any, Experiment], None]
+"""Shows the document of a step to people."""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """How the demo ended.
+
+    Attributes:
+        directory: Where the campaign stands.
+        definition: Its definition, with which every command can be run again.
+        truth: The file that holds the planted truth and the true effects.
+        report: The HTML report.
+        verdict: What the analysis decided.
+        comparison: What was found beside what was planted.
+    """
+
+    directory: str
+    definition: str
+    truth: str
+    report: str
+    verdict: Verdict
+    comparison: Comparison
+    schema: str = "offerwise.demo/1"
+
+
+def run_demo(
+    directory: Path,
+    open_journey: OpenJourney,
+    *,
+    show: Show,
+    words: Words,
+    progress: Progress = silent,
+    seed: int = SEED,
+) -> Demo:
+    """Run every step of the journey on the demo campaign, making it first where it does not stand yet.
+
+    It can be run again: the campaign, the arms and the answers stay as they are.
+
+    Args:
+        directory: Where the campaign is made.
+        open_journey: Opens the journey of a definition. The answers change the data, so that it is opened twice.
+        show: Shows each step's document.
+        words: The language of the sentences.
+        progress: Told what is being done.
+        seed: What all chance in the campaign comes from.
+
+    Raises:
+        RefusedError: The design cannot work, or the experiment is invalid.
+        InputError: The folder holds something else.
+    """
+    progress(words.say(PACKAGE, "progress.generate", directory=directory))
+    campaign = generate(directory, seed)
+    with open_journey(campaign.definition) as journey:
+        truth = _test(campaign, journey, show, words, progress)
+    with open_journey(campaign.definition) as journey:
+        return _answer(campaign, journey, truth, show)
+
+
+def _test(campaign: Campaign, journey: Journey, show: Show, words: Words, progress: Progress) -> TrueEffects:
+    from experiments.ledger import Ledger
+
+    experiment = journey.experiment
+    design = journey.design()
+    show(design, experiment)
+    if not design.feasible:
+        raise RefusedError((reason.text for reason in design.reasons), design.next_step)
+    show(journey.assign(), experiment)
+    progress(words.say(PACKAGE, "progress.respond"))
+    return respond(campaign, experiment.definition, Ledger(experiment.workspace).batch_files())
+
+
+def _answer(campaign: Campaign, journey: Journey, truth: TrueEffects, show: Show) -> Demo:
+    experiment = journey.experiment
+    analysis = journey.analyze()
+    show(analysis, experiment)
+    show(journey.uplift(), experiment)
+    rollout = None
+    if analysis.verdict.status == "rollout":
+        rollout = journey.rollout()
+        show(rollout, experiment)
+    alpha = experiment.definition.design.alpha
+    return Demo(
+        directory=str(campaign.directory),
+        definition=str(campaign.definition),
+        truth=str(campaign.truth),
+        report=str(experiment.workspace.report),
+        verdict=analysis.verdict,
+        comparison=compare_with_truth(analysis, truth, experiment.words, alpha=alpha, rollout=rollout),
+    )
