@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from datetime import date, time
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from experiments.definition.block import Block, ColumnName, Days, ExactShare, Name, Slug
 from experiments.definition.errors import BadValueError
 from experiments.definition.expressions import OTHERWISE, Expression
 
 ROW_NUMBER = "row_number"
+
+_LIKE_OTHERWISE = frozenset({OTHERWISE, "else", "default", "rest", "others"})
 
 
 class Source(Block):
@@ -67,12 +69,20 @@ class ContactCap(Block):
     """The length of the window."""
 
 
+def _when(value: object) -> object:
+    if isinstance(value, str) and value != OTHERWISE and value.strip().casefold() in _LIKE_OTHERWISE:
+        raise BadValueError(f"`{value}` is not `{OTHERWISE}`", f"write `when: {OTHERWISE}`")
+    return value
+
+
 class Segment(Block):
     """A part of the audience; the first segment whose condition holds is the member's."""
 
     id: Slug
     """Its name in every table and file."""
-    when: Literal["otherwise"] | Expression = Field(union_mode="left_to_right")
+    when: Annotated[
+        Literal["otherwise"] | Expression, Field(union_mode="left_to_right"), BeforeValidator(_when)
+    ]
     """A condition over members and features; `otherwise` in the last segment."""
 
     @property
@@ -136,7 +146,13 @@ def _clock(value: object) -> object:
     return value
 
 
-Clock = Annotated[time, BeforeValidator(_clock)]
+def _whole_minute(value: time) -> time:
+    if value.tzinfo is not None or value.second or value.microsecond:
+        raise BadValueError(f"{value} is not a whole minute of the local day", 'write HH:MM, such as "09:00"')
+    return value
+
+
+Clock = Annotated[time, BeforeValidator(_clock), AfterValidator(_whole_minute)]
 
 
 class Send(Block):

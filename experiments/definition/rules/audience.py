@@ -43,7 +43,7 @@ def _check_segments(segments: Sequence[Segment]) -> Iterator[Problem]:
             )
     if segments and not any(segment.is_otherwise for segment in segments):
         last: KeyPath = ("audience", "segments", len(segments) - 1)
-        if nearest(str(segments[-1].when), [OTHERWISE, "else"]):
+        if nearest(str(segments[-1].when), [OTHERWISE]):
             yield Problem(
                 (*last, "when"), f"`{segments[-1].when}` is not `otherwise`", "write `when: otherwise`"
             )
