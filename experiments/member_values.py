@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from experiments.assigned import Assigned
     from experiments.catalogue import Catalogue
 
-_RELATION = "metric_values"
+_RELATION = "offerwise_metric_values"
 _ASSIGNED = "assigned"
 
 
@@ -99,12 +99,10 @@ def _by_source(metrics: Mapping[str, Metric]) -> Mapping[str, Mapping[str, Measu
 def _events(rows: SourceRows, metrics: Mapping[str, MeasuredMetric], assigned: str) -> _Joined:
     per_member = event_pass(rows, metrics, assigned)
     values: dict[str, _Value] = {}
-    for name, metric in metrics.items():
+    for name in metrics:
         found = coalesce(column(per_member.values[name], rows.alias), as_double(number(0)))
-        missing: exp.Expr | None = None
-        if name in per_member.unknown:
-            missing = coalesce(column(per_member.unknown[name], rows.alias), number(0)) > number(0)
-            found = found if metric.missing == "zero" else when(missing, exp.Null(), found)
+        unknown = per_member.unknown.get(name)
+        missing = None if unknown is None else coalesce(column(unknown, rows.alias), number(0)) > number(0)
         values[name] = _Value(found, missing)
     member = column("member", rows.alias)
     return _Joined(per_member.query.subquery(exp.to_identifier(rows.alias, quoted=True)), member, values)
@@ -117,20 +115,18 @@ def _own_rows(rows: SourceRows, metrics: Mapping[str, MeasuredMetric]) -> _Joine
 
 
 def _own_value(rows: SourceRows, metric: MeasuredMetric) -> _Value:
-    """The value where `where` holds; 0 where it does not, or where it cannot be told."""
-    zero = as_double(number(0))
+    """The value where `where` holds, 0 where it does not; missing where either cannot be told."""
+    zero, one = as_double(number(0)), as_double(number(1))
     if metric.value is None:
-        counts = exp.true() if metric.where is None else rows.condition(metric.where)
-        return _Value(when(counts, as_double(number(1)), zero), None)
-    known = rows.truth(metric.value) if isinstance(metric, BinaryMetric) else rows.value(metric.value)
-    missing = is_null(known)
-    found = as_double(known)
-    if isinstance(metric, BinaryMetric):
-        found = when(known, as_double(number(1)), when(missing, exp.Null(), zero))
-    if metric.missing == "zero":
-        found = coalesce(found, zero)
+        found: exp.Expr = one
+        missing: exp.Expr = exp.false()
+    elif isinstance(metric, BinaryMetric):
+        true = rows.truth(metric.value)
+        found, missing = when(true, one, zero), is_null(true)
+    else:
+        found, missing = as_double(rows.value(metric.value)), is_null(rows.value(metric.value))
     if metric.where is not None:
         counts = rows.condition(metric.where)
         found = when(counts, found, zero)
-        missing = when(counts, missing, exp.false())
-    return _Value(found, missing)
+        missing = when(counts, missing, is_null(counts))
+    return _Value(when(missing, zero if metric.missing == "zero" else exp.Null(), found), missing)

@@ -29,13 +29,13 @@ from experiments.queries import (
     relation,
     when,
 )
-from experiments.windows import PLANNED, window_days
+from experiments.windows import window_days
 
 if TYPE_CHECKING:
     from experiments.assigned import Assigned
     from experiments.catalogue import Catalogue
 
-_RELATION = "units"
+_RELATION = "offerwise_units"
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def build_units(experiment: Experiment, catalogue: Catalogue, assigned: Assigned
 
     Raises:
         InputError: Members have a missing value and the metric does not say `missing: zero` or `missing: drop`, a
-            formula cannot be computed for some member, a value is not finite, or a window has no planned send time.
+            formula cannot be computed for some member, or a value is not finite.
     """
     values = member_values(experiment, catalogue, assigned)
     facts = _facts(experiment, values)
@@ -89,11 +89,10 @@ def build_units(experiment: Experiment, catalogue: Catalogue, assigned: Assigned
 
 @dataclass(frozen=True)
 class _Facts:
-    """What the values say as a whole: members without a value, caps, members without a planned send."""
+    """What the values say as a whole: how many members have none, and where they are capped."""
 
     missing: Mapping[str, int]
     caps: Mapping[str, float]
-    unplanned: int
 
 
 def _facts(experiment: Experiment, values: MemberValues) -> _Facts:
@@ -102,7 +101,7 @@ def _facts(experiment: Experiment, values: MemberValues) -> _Facts:
         for name, metric in experiment.definition.metrics.items()
         if isinstance(metric, SumMetric | CountMetric) and metric.winsorize_at is not None
     }
-    query = exp.select(named(count_where(is_null(column(PLANNED))), "unplanned"))
+    query = exp.select(named(exp.Count(this=exp.Star()), "members"))
     for name, missing in values.missing.items():
         query = query.select(named(count_where(column(missing)), f"missing__{name}"))
     for name, quantile in winsorised.items():
@@ -113,23 +112,23 @@ def _facts(experiment: Experiment, values: MemberValues) -> _Facts:
     return _Facts(
         missing={name: int(row[f"missing__{name}"]) for name in values.missing},
         caps={name: float(cap) for name, cap in caps.items() if cap is not None and cap > 0},
-        unplanned=int(row["unplanned"]),
     )
 
 
 def _refuse_unmeasured(definition: Definition, facts: _Facts) -> None:
-    """Refuse what has no value by the definition: a missing value that nothing is said about, a window without start."""
+    """Refuse a missing value that nothing is said about."""
     faults: list[Fault] = []
-    for name, metric in definition.metrics.items():
-        members = facts.missing.get(name, 0)
-        if members and getattr(metric, "missing", None) is None:
+    for name, members in facts.missing.items():
+        metric = definition.metrics[name]
+        if not members or getattr(metric, "missing", None) is not None:
+            continue
+        if window_days(definition, metric) is None:
             cause = f"{members:,} members assigned have a missing value"
-            remedy = "say `missing: zero` or `missing: drop` for this metric, or mend the data"
-            faults.append(definition.origin.fault(("metrics", name, "value"), cause, remedy))
-        if facts.unplanned and window_days(definition, metric) is not None:
-            cause = f"the window has no start for {facts.unplanned:,} members, who have no planned send time"
-            remedy = "with recorded arms, read the metric from a column of the member's own row"
-            faults.append(definition.origin.fault(("metrics", name, "window_days"), cause, remedy))
+            remedy = "say `missing: zero` or `missing: drop`, or mend the data"
+        else:
+            cause = f"{members:,} members assigned have a row in their window whose `value` is missing"
+            remedy = "say in `value` what a missing one counts, such as COALESCE(refund, 0), or leave such rows out in `where`"
+        faults.append(definition.origin.fault(("metrics", name), cause, remedy))
     if faults:
         raise InputError(faults)
 
