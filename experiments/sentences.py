@@ -51,24 +51,25 @@ class Sentences:
     def level(self, metric: str, value: float) -> str:
         """A mean of a metric."""
         if self._is_rate(metric):
-            return f"{value:.2%}" if abs(value) >= 0.001 else f"{value:.4%}"
+            return f"{value:.2%}" if abs(value) >= 0.001 or value == 0 else f"{value:.4%}"
         return self.amount(value) if self._is_money(metric) else f"{value:,.4g}"
 
     def change(self, metric: str, value: float) -> str:
         """A difference of a metric between two arms, with its sign."""
         if self._is_rate(metric):
-            digits = 2 if abs(value) >= 0.001 else 4
+            digits = 2 if abs(value) >= 0.001 or value == 0 else 4
             return self.words.say(PACKAGE, "figure.points", value=f"{100 * value:+.{digits}f}")
         return self.amount(value, sign="+") if self._is_money(metric) else f"{value:+,.4g}"
 
     def interval(self, metric: str, bounds: tuple[float, float]) -> str:
-        """An interval of a difference."""
+        """A 1 - alpha interval of a difference."""
         low, high = (self.change(metric, bound) for bound in bounds)
-        return self.words.say(PACKAGE, "figure.interval", low=low, high=high)
+        level = f"{100 * (1 - self.definition.design.alpha):.4g}%"
+        return self.words.say(PACKAGE, "figure.interval", low=low, high=high, level=level)
 
     def amount(self, value: float, sign: str = "") -> str:
         """An amount in the definition's currency."""
-        digits = 0 if abs(value) >= 1000 else 2 if abs(value) >= 0.1 or value == 0 else 4
+        digits = 0 if abs(value) >= 1000 or value == 0 else 2 if abs(value) >= 0.1 else 4
         return f"{self.definition.currency} {value:{sign},.{digits}f}"
 
     @property

@@ -1,0 +1,40 @@
+"""The analysis: from the members assigned to a verdict."""
+
+from __future__ import annotations
+
+from experiments.assigned import Assigned, assigned_members
+from experiments.catalogue import open_data
+from experiments.conclusion import Lock, conclude
+from experiments.documents import Analysis
+from experiments.experiment import Experiment
+from experiments.health import check_health
+from experiments.looks import require_fixed_looks
+from experiments.measurement import build_units, measure
+from experiments.sentences import Sentences
+
+
+def analyze(experiment: Experiment) -> Analysis:
+    """Read the data once and decide by the definition's rule.
+
+    Everybody assigned is counted, by the arm assigned, whatever reached them. While a window is open, or when the
+    experiment is invalid, the document holds health and counts only: no effect, no money, no guardrail.
+
+    Raises:
+        InputError: The data do not fit the definition.
+        RefusedError: Nobody is assigned yet, or the definition plans looks that are not fixed.
+        OutsideError: The engine fails.
+    """
+    require_fixed_looks(experiment.definition)
+    experiment.progress("Opening the data")
+    catalogue = open_data(experiment)
+    assigned = assigned_members(experiment, catalogue)
+    experiment.progress("Measuring every member assigned")
+    measurement = measure(experiment, build_units(experiment, catalogue, assigned))
+    experiment.progress("Comparing the arms")
+    health = check_health(experiment, assigned, measurement)
+    sentences = Sentences(experiment.definition, experiment.words)
+    return conclude(experiment.definition, measurement, health, _lock(assigned), sentences)
+
+
+def _lock(assigned: Assigned) -> Lock:
+    return Lock(assigned.locked, tuple(key for key, _, _ in assigned.differences))
