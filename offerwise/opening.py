@@ -1,0 +1,91 @@
+"""Open an experiment for work: load its definition, connect its engine, know its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from experiments.definition.errors import Fault, InputError
+from experiments.definition.load import load
+from experiments.definition.model import Definition
+from experiments.definition.origin import FILE_ENDINGS
+from experiments.engines.connect import connect
+from experiments.experiment import Experiment
+from experiments.files import Workspace
+from experiments.language import Language, Words
+from experiments.progress import Progress, silent
+
+DEFAULT_ENGINE = "duckdb://"
+DEFAULT_OUT = Path("runs")
+
+
+@contextmanager
+def open_experiment(
+    file: Path | str,
+    *,
+    engine: str = DEFAULT_ENGINE,
+    out: Path | str = DEFAULT_OUT,
+    language: Language = "en",
+    tables: Mapping[str, str] | None = None,
+    progress: Progress = silent,
+    now: datetime | None = None,
+) -> Iterator[Experiment]:
+    """Give the experiment of a definition, ready for every step, and let go of its engine afterwards.
+
+    Args:
+        file: The definition.
+        engine: URL of the engine that holds the data.
+        out: Everything is written under `out/<experiment id>/`.
+        language: Of the sentences for people.
+        tables: Data sources that are read from another file or table than the definition says.
+        progress: Told what is being done.
+        now: The moment that decides whether a window is open; the clock's when absent.
+
+    Raises:
+        InputError: The definition, the engine's URL or a name in `tables` is wrong.
+        OutsideError: The engine cannot be reached.
+    """
+    definition = load(Path(file))
+    mapped = _mapped(definition, tables or {})
+    workspace = Workspace(Path(out).absolute(), definition.id)
+    connected = connect(engine, files=[*_files(definition, mapped), workspace.out])
+    try:
+        yield Experiment(
+            definition=definition,
+            engine=connected,
+            workspace=workspace,
+            words=Words(language),
+            now=now or datetime.now(UTC),
+            tables=tuple(mapped.items()),
+            progress=progress,
+        )
+    finally:
+        connected.cancel_and_close()
+
+
+def _mapped(definition: Definition, tables: Mapping[str, str]) -> dict[str, str]:
+    """`--table` as the user gave it, files made absolute from the folder that the command runs in."""
+    unknown = [
+        Fault(None, None, "--table", f"the definition has no data source '{name}'", f"use one of {', '.join(definition.data)}")
+        for name in tables
+        if name not in definition.data
+    ]
+    if unknown:
+        raise InputError(unknown)
+    return {
+        name: str(Path(table).absolute()) if table.lower().endswith(FILE_ENDINGS) else table
+        for name, table in tables.items()
+    }
+
+
+def _files(definition: Definition, mapped: Mapping[str, str]) -> list[Path]:
+    """Every file that the definition names, and so every file that the engine may read."""
+    origin = definition.origin
+    tables = [mapped.get(name) or origin.resolve_table(name) for name in definition.data]
+    lists = [
+        origin.resolve_file(("audience", "exclude_lists", number), name)
+        for number, name in enumerate(definition.audience.exclude_lists)
+    ]
+    return [*(Path(table) for table in tables if table.lower().endswith(FILE_ENDINGS)), *lists]

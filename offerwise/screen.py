@@ -1,0 +1,81 @@
+"""What a command shows: progress and errors on standard error, its answer or one JSON document on standard output."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress as Bar
+from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from experiments.definition.errors import InputError, OfferwiseError, OutsideError, RefusedError
+from experiments.documents import to_json
+from experiments.progress import Progress, silent
+
+
+@dataclass(frozen=True)
+class Screen:
+    """The two streams of one command.
+
+    Attributes:
+        as_json: Whether standard output carries one JSON document and nothing else.
+    """
+
+    as_json: bool
+
+    @property
+    def people(self) -> Console:
+        """Where people read: standard output, or standard error when that is the machine's."""
+        return Console(stderr=self.as_json, highlight=False)
+
+    @contextmanager
+    def progress(self) -> Iterator[Progress]:
+        """Show on standard error what is being done and for how long; where that is no terminal, a line a step."""
+        console = Console(stderr=True, highlight=False)
+        if not console.is_terminal:
+            yield _say_on_standard_error if not self.as_json else silent
+            return
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        with Bar(*columns, console=console, transient=True) as bar:
+            task = bar.add_task("Opening", total=None)
+            yield lambda doing: bar.reset(task, description=doing)
+
+    def document(self, document: Any) -> None:
+        """Print the JSON document of the command, if that is what was asked for."""
+        if self.as_json:
+            sys.stdout.write(to_json(document) + "\n")
+
+    def error(self, error: OfferwiseError) -> None:
+        """Say what went wrong: in people's words on standard error, and as a JSON document when asked for."""
+        sys.stderr.write(f"{error}\n")
+        if self.as_json:
+            sys.stdout.write(to_json(_error_document(error)) + "\n")
+
+
+def _say_on_standard_error(doing: str) -> None:
+    sys.stderr.write(f"{doing} ...\n")
+    sys.stderr.flush()
+
+
+def _error_document(error: OfferwiseError) -> dict[str, Any]:
+    body: dict[str, Any] = {"schema": "offerwise.error/1", "exit_code": error.exit_code}
+    if isinstance(error, InputError):
+        body["faults"] = [
+            {
+                "file": None if fault.file is None else str(fault.file),
+                "line": fault.line,
+                "key": fault.key,
+                "cause": fault.cause,
+                "remedy": fault.remedy,
+            }
+            for fault in error.faults
+        ]
+    elif isinstance(error, RefusedError):
+        body |= {"reasons": list(error.reasons), "next_step": error.next_step}
+    elif isinstance(error, OutsideError):
+        body |= {"doing": error.doing, "safe": error.safe, "go_on": error.go_on}
+    return body
