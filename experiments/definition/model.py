@@ -59,7 +59,7 @@ class Definition(Block):
     goals: Goals
     """The metrics' roles."""
     design: Design = Design()
-    """The numbers that the test was planned with."""
+    """Effect, error rates, family and looks that the test was planned with."""
     decision: Decision
     """The rule, written before the data."""
     uplift: Uplift | None = None
