@@ -11,11 +11,15 @@ from experiments.decision import Evidence, decide
 from experiments.definition.model import Definition
 from experiments.documents import Analysis, ArmCount, HealthCheck, Reason, Verdict
 from experiments.effects import Effects, estimate_effects
+from experiments.factors import compare_factors
 from experiments.guardrails import judge_guardrails
+from experiments.heterogeneity import compare_segments
 from experiments.measurement import Measurement
 from experiments.money import money_rows
 from experiments.obstacles import find_obstacle
+from experiments.posterior import posterior_rows
 from experiments.sentences import Sentences
+from experiments.winner_correction import correct_winners
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,12 @@ def conclude(
         effects=effects.versus_control,
         adjusted_effects=adjusted.versus_control,
         arm_comparisons=effects.between_offers,
+        factorial=compare_factors(definition, raw),
+        segments=compare_segments(definition, reading),
+        winner_corrected=correct_winners(definition, reading, verdict),
         guardrails=guardrails,
         money=money,
+        bayes=posterior_rows(definition, raw),
     )
 
 

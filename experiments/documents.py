@@ -96,17 +96,21 @@ class Effect:
 
 @dataclass(frozen=True)
 class FactorialTerm:
-    """A main effect or an interaction of the factors."""
+    """A main effect or an interaction of the factors.
+
+    A joint test of several degrees of freedom has a chi-square statistic, and no single estimate.
+    """
 
     metric: str
     term: str
-    estimate: float
-    std_error: float
-    low: float
-    high: float
-    statistic: float
+    estimate: float | None
+    std_error: float | None
+    low: float | None
+    high: float | None
+    statistic: float | None
     p_value: float
     p_value_adjusted: float
+    degrees: int = 1
 
 
 @dataclass(frozen=True)

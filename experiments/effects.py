@@ -55,6 +55,11 @@ def roles(goals: Goals) -> tuple[tuple[str, Role], ...]:
     return tuple(first.items())
 
 
+def deciding_metrics(goals: Goals) -> tuple[str, ...]:
+    """The metrics that the decision reads: primary and value, once each."""
+    return tuple(dict.fromkeys((goals.primary.metric, goals.value_metric)))
+
+
 def overall_family(definition: Definition, contrasts: Contrasts, metric: str) -> Family:
     """The K arms against control on one metric, everybody assigned."""
     return _family(definition, contrasts, metric, [(arm.id, CONTROL, None) for arm in definition.offer_arms])

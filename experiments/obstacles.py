@@ -10,7 +10,6 @@ from experiments.definition.model import Definition
 from experiments.documents import HealthCheck, Reason
 from experiments.sentences import Sentences
 
-SAMPLE_RATIO = "sample_ratio"
 WINDOW_OPEN = "window_open"
 
 
@@ -28,8 +27,9 @@ def find_obstacle(
 ) -> Obstacle | None:
     """The obstacle that the health checks show; None where effects may be read.
 
-    Invalid: the sample ratio's p-value is below `srm_p_below`, or one of the checks fails that `invalid_if` asks for
-    (`arm_missing`, `sample_below_plan`), or a member stands in the assignment twice. Too early: a window is open. A fixed
+    Invalid: a sample ratio's p-value (overall, over the segments, over the send days) is below `srm_p_below` or a ledger is
+    not as it was drawn, or one of the checks fails that `invalid_if` asks for (`arm_missing`, `sample_below_plan`), or a
+    member stands in the assignment twice. Too early: a window is open. A fixed
     design has one look, after every window has closed, so that no effect is shown before, whatever
     `invalid_if.window_open` says; a broken experiment is broken at any time and comes first.
     """
@@ -48,8 +48,10 @@ def find_obstacle(
 def _breaks(check: HealthCheck, definition: Definition) -> bool:
     rule = definition.decision.invalid_if
     match check.check:
-        case "sample_ratio":
-            return check.p_value is not None and check.p_value < rule.srm_p_below
+        case "sample_ratio" | "sample_ratio_by_segment" | "sample_ratio_by_day":
+            if check.p_value is None:
+                return check.status == "fail"
+            return check.p_value < rule.srm_p_below
         case "arm_missing":
             return rule.arm_missing and check.status == "fail"
         case "sample_below_plan":

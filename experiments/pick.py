@@ -29,6 +29,12 @@ class Choice:
     reasons: tuple[Reason, ...]
 
 
+def maximised_metric(definition: Definition) -> str:
+    """The metric that `pick` maximises."""
+    goals = definition.goals
+    return goals.value_metric if definition.decision.pick.maximise == "value" else goals.primary.metric
+
+
 @dataclass(frozen=True)
 class Picker:
     """Applies `pick` to the arms that are eligible.
@@ -80,8 +86,7 @@ class Picker:
 
     @property
     def _metric(self) -> str:
-        goals = self.definition.goals
-        return goals.value_metric if self._rule.maximise == "value" else goals.primary.metric
+        return maximised_metric(self.definition)
 
     def _score(self, arm: str, segment: str | None) -> float:
         """How much better than control an arm is on the maximised metric."""
