@@ -88,6 +88,11 @@ class Draft:
         """Whether the arms are read from the data."""
         return self.assignment is not None and self.assignment.method == "recorded"
 
+    @property
+    def has_no_segments(self) -> bool:
+        """Whether the audience is known to have no segments, rather than faulty ones."""
+        return self.audience is not None and not self.audience.segments and self.sound("audience", "segments")
+
     def is_event_metric(self, name: str) -> bool:
         """Whether a metric reads rows of an event source in a window."""
         metric = self.metrics.get(name)

@@ -40,7 +40,7 @@ def resolve(path: Path) -> Resolved:
     """Read a file and every file that it extends.
 
     Raises:
-        InputError: The file itself cannot be read; what is wrong with a brand's file is among the faults.
+        InputError: One of the files cannot be read, or they extend each other in a circle.
     """
     return _resolve(read_yaml(path), ())
 
@@ -53,7 +53,7 @@ def _resolve(file: YamlFile, above: tuple[Path, ...]) -> Resolved:
     try:
         brand = _resolve(_read_brand(file, above), (*above, file.path.resolve()))
     except InputError as error:
-        return Resolved(file.path, file.text, own, places, file.faults + error.faults)
+        raise InputError(file.faults + error.faults) from None
     merged_places = {**brand.places, (): places[()]}
     data = _merge(brand.data, own, (), merged_places, places)
     return Resolved(file.path, file.text, data, merged_places, file.faults + brand.faults)

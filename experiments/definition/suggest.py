@@ -25,7 +25,7 @@ def choose(word: str, known: Iterable[str], what: str) -> str:
     >>> choose("holms", ["holm", "bh"], "correction")
     'did you mean `holm`?'
     >>> choose("xyz", ["holm", "bh"], "correction")
-    'write a correction that exists: holm, bh'
+    'choose one of: holm, bh'
     """
     names = list(known)
     near = nearest(word, names)
@@ -34,4 +34,4 @@ def choose(word: str, known: Iterable[str], what: str) -> str:
     if not names:
         return f"there is no {what} yet, so define one"
     more = ", ..." if len(names) > _SHOWN else ""
-    return f"write a {what} that exists: {', '.join(names[:_SHOWN])}{more}"
+    return f"choose one of: {', '.join(names[:_SHOWN])}{more}"

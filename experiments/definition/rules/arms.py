@@ -19,10 +19,10 @@ def check_arms(draft: Draft) -> Iterator[Problem]:
     kind = list(_check_kind(arms))
     yield from kind
     if not kind:
-        yield from _check_ids(arms)
         yield from _check_channels(arms)
-        shares = list(_check_own_shares(arms))
-        yield from shares or _check_sum(arms)
+        # Shares add up only over the arms that are meant, each with a share.
+        unclear = [*_check_ids(arms), *_check_own_shares(arms)]
+        yield from unclear or _check_sum(arms)
 
 
 def _check_kind(arms: Arms) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from experiments.definition.audience import Assignment, Audience, Send
 from experiments.definition.draft import Draft, Problem
 from experiments.definition.origin import KeyPath
 from experiments.definition.rules.sources import unknown_source
-from experiments.definition.suggest import choose
+from experiments.definition.suggest import choose, nearest
 
 SMS = "sms"
 SMS_HOURS = (time(8), time(21))
@@ -40,8 +40,8 @@ def _check_timezone(timezone: str) -> Iterator[Problem]:
     try:
         ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        remedy = choose(timezone, available_timezones(), "time zone, such as Asia/Shanghai")
-        remedy = remedy if remedy.startswith("did") else "write an IANA name, such as Asia/Shanghai"
+        near = nearest(timezone, available_timezones())
+        remedy = f"did you mean `{near}`?" if near else "write an IANA name, such as Asia/Shanghai"
         yield Problem(("timezone",), f"there is no time zone `{timezone[:60]}`", remedy)
 
 
@@ -56,8 +56,7 @@ def _check_strata(draft: Draft, assignment: Assignment) -> Iterator[Problem]:
     for index, stratum in enumerate(assignment.strata):
         if stratum in assignment.strata[:index]:
             yield Problem((*key, index), f"`{stratum}` stands twice", "delete one of them")
-        no_segments = draft.audience is not None and not draft.says("audience", "segments")
-        if stratum == SEGMENT and no_segments and assignment.method == "stratified":
+        if stratum == SEGMENT and draft.has_no_segments and assignment.method == "stratified":
             yield Problem(
                 (*key, index), "there are no segments", "add `audience.segments`, or delete it here"
             )
@@ -74,7 +73,7 @@ def _check_recorded(draft: Draft, assignment: Assignment) -> Iterator[Problem]:
     for name in ("salt", "sample_size"):
         if getattr(assignment, name) is not None:
             yield Problem((*key, name), "has no meaning for arms that were recorded", "delete it")
-    if assignment.values is not None and draft.arms is not None and draft.sound("arms"):
+    if assignment.values is not None and draft.sound("arms") and draft.arms and draft.arms.resolved[1:]:
         yield from _check_values(draft.arms, assignment)
 
 
@@ -107,14 +106,8 @@ def _check_drawn(draft: Draft, assignment: Assignment) -> Iterator[Problem]:
                 f"has no meaning for `{assignment.method}`",
                 "delete it, or write `method: recorded`",
             )
-    if draft.audience is not None and not draft.says("audience", "snapshot"):
-        yield Problem(
-            ("audience",),
-            "drawing arms needs `snapshot`, the day before which eligibility is decided",
-            "add `snapshot: YYYY-MM-DD`",
-        )
     events = [name for name in draft.metrics if draft.is_event_metric(name)]
-    if events and not draft.says("send"):
+    if events and draft.send is None and draft.sound("send"):
         yield Problem(
             ("metrics", events[0]),
             "its window starts at the planned send time, and there is no `send`",

@@ -18,6 +18,7 @@ def check_audience(draft: Draft) -> Iterator[Problem]:
     """The rules of the `audience` block."""
     if draft.audience is None:
         return
+    yield from _check_snapshot(draft, draft.audience)
     if draft.sound("audience", "segments"):
         yield from _check_segments(draft.audience.segments)
     yield from _check_caps(draft, draft.audience)
@@ -27,6 +28,22 @@ def check_audience(draft: Draft) -> Iterator[Problem]:
             yield Problem(
                 ("audience", "exclude_lists", index), f"`{name}` stands twice", "delete one of them"
             )
+
+
+def _check_snapshot(draft: Draft, audience: Audience) -> Iterator[Problem]:
+    if audience.snapshot is not None or not draft.sound("audience", "snapshot"):
+        return
+    needed_by = [
+        *(["drawing arms"] if draft.assignment is not None and not draft.is_recorded else []),
+        *(["features"] if draft.names("features") else []),
+        *(["contact caps"] if audience.contact_caps else []),
+    ]
+    if needed_by:
+        yield Problem(
+            ("audience",),
+            f"there is no `snapshot` for {', '.join(needed_by)}",
+            "add `snapshot: YYYY-MM-DD`, the day before which everything is known",
+        )
 
 
 def _check_segments(segments: Sequence[Segment]) -> Iterator[Problem]:
@@ -54,7 +71,7 @@ def _check_segments(segments: Sequence[Segment]) -> Iterator[Problem]:
 
 
 def _check_caps(draft: Draft, audience: Audience) -> Iterator[Problem]:
-    if not draft.says("audience", "contact_caps") or not audience.contact_caps:
+    if not audience.contact_caps:
         return
     key: KeyPath = ("audience", "contact_caps")
     contacts = draft.data.get(CONTACTS)
@@ -69,8 +86,6 @@ def _check_caps(draft: Draft, audience: Audience) -> Iterator[Problem]:
             "has no `time`, so contact caps cannot be counted",
             "add the column with the moment",
         )
-    if not draft.says("audience", "snapshot"):
-        yield Problem(key, "days end at `audience.snapshot`, which is missing", "add `snapshot: YYYY-MM-DD`")
     for index, cap in enumerate(audience.contact_caps):
         if len(set(cap.channels)) < len(cap.channels):
             yield Problem((*key, index, "channels"), "a channel stands twice", "delete one of them")

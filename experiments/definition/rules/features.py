@@ -15,7 +15,7 @@ _WAYS = ("days_since", "count", "sum", "mean", "distinct")
 
 
 def check_features(draft: Draft) -> Iterator[Problem]:
-    """The rules of each feature, and the snapshot that all of them need."""
+    """The rules of each feature that can be read."""
     for name, feature in draft.features.items():
         if not draft.sound("features", name):
             continue
@@ -24,13 +24,6 @@ def check_features(draft: Draft) -> Iterator[Problem]:
             yield from _check_stages(draft, key, feature)
         else:
             yield from _check_rows(draft, key, feature)
-    names = draft.names("features")
-    if names and draft.audience is not None and not draft.says("audience", "snapshot"):
-        yield Problem(
-            ("features", names[0]),
-            "features count rows before `audience.snapshot`, which is missing",
-            "add `snapshot: YYYY-MM-DD` to `audience`",
-        )
 
 
 def _check_rows(draft: Draft, key: KeyPath, feature: Feature) -> Iterator[Problem]:

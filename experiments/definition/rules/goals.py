@@ -101,7 +101,7 @@ def _check_looks(at: Sequence[float]) -> Iterator[Problem]:
 
 
 def _check_by_segment(draft: Draft) -> Iterator[Problem]:
-    if draft.audience is not None and not draft.audience.segments and draft.sound("audience", "segments"):
+    if draft.has_no_segments:
         yield Problem(
             ("decision", "pick", "by"),
             "there are no segments",

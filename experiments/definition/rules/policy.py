@@ -29,10 +29,7 @@ def _check_uplift(draft: Draft, uplift: Uplift) -> Iterator[Problem]:
         if learner in uplift.learners[:index]:
             yield Problem(("uplift", "learners", index), f"`{learner}` stands twice", "delete one of them")
     kinds = uplift.policy.kinds
-    no_segments = (
-        draft.audience is not None and not draft.audience.segments and draft.sound("audience", "segments")
-    )
-    if "by_segment" in kinds and no_segments and draft.says("uplift", "policy", "kinds"):
+    if "by_segment" in kinds and draft.has_no_segments and draft.says("uplift", "policy", "kinds"):
         place: KeyPath = ("uplift", "policy", "kinds", kinds.index("by_segment"))
         yield Problem(place, "there are no segments", "add `audience.segments`, or delete `by_segment`")
 
