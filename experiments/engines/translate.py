@@ -77,6 +77,13 @@ def translate(
     return _Builder(resolve, kinds, engine, zone).build(expression.tree)
 
 
+def calendar_day(value: exp.Expr, kind: ColumnType | None, engine: Engine, zone: ZoneInfo) -> exp.Expr:
+    """The calendar day of a time value in `zone`."""
+    if kind is ColumnType.INSTANT:
+        return engine.local_date(value, zone)
+    return value if kind is ColumnType.DATE else exp.cast(value, exp.DType.DATE)
+
+
 def _family(kind: ColumnType | None) -> str | None:
     return None if kind is None else _FAMILIES.get(kind, "of a type that cannot be used")
 
@@ -349,7 +356,4 @@ class _Builder:
         return exp.cast(built, exp.DType.BIGINT) if kind is ColumnType.INTEGER else built
 
     def _day(self, node: exp.Expr) -> exp.Expr:
-        kind, built = self._kind(node), self.build(node)
-        if kind is ColumnType.INSTANT:
-            return self.engine.local_date(built, self.zone)
-        return built if kind is ColumnType.DATE else exp.cast(built, exp.DType.DATE)
+        return calendar_day(self.build(node), self._kind(node), self.engine, self.zone)
