@@ -56,8 +56,9 @@ class ConfidenceSequence:
         return self.estimate - half, self.estimate + half
 
     def p_value(self, null: float = 0.0, alternative: Alternative = "two-sided") -> float:
-        """The alpha at which this look's interval just excludes the null; halved for one side, at least one half
-        where the estimate lies on the other.
+        """The alpha at which this look's interval just excludes the null.
+
+        One-sided: half of it where the estimate lies on the alternative's side, else one minus half of it.
         """
         spread = self._spread
         z = (self.estimate - null) / self.std_error

@@ -122,7 +122,7 @@ def _normal_tail(criticals: Array, shared: Sequence[float], two_sided: bool) -> 
     criticals = np.minimum(criticals, _FURTHEST)
     reach = float(np.abs(criticals).max()) + 10.0
     steepest = float((own / np.maximum(loading, 0.1)).min())
-    points = math.ceil(2 * reach / min(0.1, steepest / 5)) + 1
+    points = math.ceil(2 * reach / min(0.2, steepest / 2)) + 1
     z = np.linspace(-reach, reach, points)
     within = np.zeros((len(criticals), points))
     for weight, spread in zip(loading, own, strict=True):

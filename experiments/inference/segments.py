@@ -69,8 +69,8 @@ def heterogeneity(
     if not np.isfinite(variances).any() or (variances <= 0).any():
         raise ValueError("heterogeneity needs a positive standard error in at least one segment")
     weights = 1 / variances
-    q = float(weights @ (y - weights @ y / weights.sum()) ** 2)
     spare = int(np.isfinite(variances).sum()) - 1
+    q = float(weights @ (y - weights @ y / weights.sum()) ** 2) if spare else 0.0
     excess = weights.sum() - (weights**2).sum() / weights.sum()
     tau_squared = max(0.0, (q - spare) / excess) if spare else 0.0
     p_value = float(chdtrc(spare, q)) if spare else 1.0
