@@ -296,14 +296,14 @@ class Validation:
 
 @dataclass(frozen=True)
 class ArmPower:
-    """One comparison with control, as planned."""
+    """One comparison with control, as planned; a figure that the baseline or the plan does not give is None."""
 
     arm: str
     share: float
     members: int
-    power: float
-    detectable_effect: float
-    members_needed: int
+    power: float | None
+    detectable_effect: float | None
+    members_needed: int | None
 
 
 @dataclass(frozen=True)
@@ -327,7 +327,7 @@ class Design:
     audience: int
     refused: Mapping[str, int]
     metric: str
-    baseline: float
+    baseline: float | None
     baseline_source: str
     minimum_effect: float | None
     alpha: float
