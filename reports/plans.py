@@ -1,0 +1,199 @@
+"""The tables of a plan and of the draw: power, guardrails' power, arms, refusals, balance."""
+
+from __future__ import annotations
+
+from experiments.documents import ArmPower, Assignment, Balance, Design, GuardrailPower
+from reports.narrator import Narrator
+from reports.tables import Cell, Column, Row, Table, absent, row, words
+
+BALANCED_BELOW = 0.1
+"""Standardised differences under this are taken as balanced (Austin 2009, Statistics in Medicine 28)."""
+ENOUGH_POWER = 0.8
+
+
+def plan_table(narrator: Narrator, design: Design) -> Table:
+    """The plan's figures, one a line."""
+    say, numbers = narrator.say, narrator.numbers
+    effect = design.minimum_effect
+    smallest = absent(say("why.no_minimum_effect"))
+    if effect is not None:
+        smallest = Cell(narrator.difference(design.metric, effect, None, None)[0])
+    needed = absent(say("why.no_members_needed"))
+    if design.members_needed is not None:
+        needed = Cell(numbers.count(design.members_needed))
+    budget = absent(say("why.no_budget")) if design.budget is None else Cell(numbers.money(design.budget))
+    source = say_source(narrator, design.baseline_source)
+    baseline = narrator.mean(design.metric, design.baseline)
+    correction = say("plan.alpha_each", alpha=numbers.share(design.alpha_each), correction=design.correction)
+    best = say("plan.best_control", share=numbers.share(design.best_control_share))
+    lines = (
+        ("eligible", Cell(numbers.count(design.eligible))),
+        ("audience", Cell(numbers.count(design.audience))),
+        ("members_needed", needed),
+        ("metric", Cell(narrator.metric(design.metric))),
+        ("baseline", Cell(baseline.text, source)),
+        ("minimum_effect", smallest),
+        ("power", Cell(numbers.level(design.power))),
+        ("alpha", Cell(numbers.level(design.alpha), correction)),
+        ("control_share", Cell(numbers.share(design.control_share), best)),
+        ("duration", Cell(say("plan.days", days=design.duration_days))),
+        ("expected_cost", Cell(numbers.money(design.expected_cost))),
+        ("budget", budget),
+    )
+    return Table(
+        name="plan",
+        title=say("plan.title"),
+        about=say("plan.about"),
+        columns=(Column(say("column.figure"), align="left"), Column(say("column.planned"))),
+        rows=tuple(row([words(say(f"plan.{code}")), cell]) for code, cell in lines),
+    )
+
+
+def say_source(narrator: Narrator, source: str) -> str:
+    """Where a baseline comes from, in words."""
+    return narrator.say_or(f"baseline.{source}", source)
+
+
+def power_table(narrator: Narrator, design: Design) -> Table:
+    """What each arm's comparison with control can detect."""
+    say = narrator.say
+    return Table(
+        name="power",
+        title=say("power.title"),
+        about=say("power.about"),
+        columns=(
+            Column(say("column.arm"), align="left"),
+            Column(say("column.share")),
+            Column(say("column.members")),
+            Column(say("column.members_needed")),
+            Column(say("column.power")),
+            Column(say("column.detectable")),
+        ),
+        rows=tuple(_power_row(narrator, design, arm) for arm in design.arms),
+    )
+
+
+def _power_row(narrator: Narrator, design: Design, arm: ArmPower) -> Row:
+    return row(
+        [
+            narrator.arm_cell(arm.arm),
+            words(narrator.numbers.share(arm.share)),
+            words(narrator.numbers.count(arm.members)),
+            words(narrator.numbers.count(arm.members_needed)),
+            Cell(narrator.numbers.share(arm.power), status="pass" if arm.power >= design.power else "fail"),
+            words(narrator.difference(design.metric, arm.detectable_effect, None, None)[0]),
+        ]
+    )
+
+
+def guardrail_power_table(narrator: Narrator, design: Design) -> Table:
+    """Whether each guardrail can be passed by an arm that does no harm."""
+    say = narrator.say
+    return Table(
+        name="guardrail_power",
+        title=say("guardrail_power.title"),
+        about=say("guardrail_power.about"),
+        columns=(
+            Column(say("column.metric"), align="left"),
+            Column(say("column.limit")),
+            Column(say("column.baseline")),
+            Column(say("column.power")),
+        ),
+        rows=tuple(_guardrail_power_row(narrator, rail) for rail in design.guardrails),
+    )
+
+
+def _guardrail_power_row(narrator: Narrator, rail: GuardrailPower) -> Row:
+    declared = narrator.guardrail_of(rail.metric)
+    relative = declared is not None and declared.limit is None
+    limit = (
+        narrator.numbers.share(rail.limit, sign=True)
+        if relative
+        else narrator.difference(rail.metric, rail.limit, None, None)[0]
+    )
+    power = absent(narrator.say("why.no_baseline"))
+    if rail.power is not None:
+        power = Cell(
+            narrator.numbers.share(rail.power), status="pass" if rail.power >= ENOUGH_POWER else "warn"
+        )
+    return row(
+        [
+            words(narrator.metric(rail.metric)),
+            words(limit),
+            narrator.mean(rail.metric, rail.baseline, narrator.say("why.no_baseline")),
+            power,
+        ]
+    )
+
+
+def refused_table(narrator: Narrator, eligible: int, refused: dict[str, int]) -> Table:
+    """Who could not enter, by the first rule that kept them out."""
+    say = narrator.say
+    lines = [*refused.items(), ("eligible", eligible)]
+    return Table(
+        name="refused",
+        title=say("refused.title"),
+        about=say("refused.about"),
+        columns=(Column(say("column.rule"), align="left"), Column(say("column.members"))),
+        rows=tuple(
+            row(
+                [
+                    words(narrator.say_or(f"rule.{rule}", rule.replace("_", " "))),
+                    words(narrator.numbers.count(count)),
+                ],
+                strong=rule == "eligible",
+            )
+            for rule, count in lines
+        ),
+    )
+
+
+def assigned_table(narrator: Narrator, assignment: Assignment) -> Table:
+    """How many members each arm got."""
+    say = narrator.say
+    return Table(
+        name="assigned",
+        title=say("assigned.title"),
+        about=say("assigned.about", sampled=narrator.numbers.count(assignment.sampled)),
+        columns=(
+            Column(say("column.arm"), align="left"),
+            Column(say("column.members")),
+            Column(say("column.share")),
+        ),
+        rows=tuple(
+            row(
+                [
+                    narrator.arm_cell(arm.arm),
+                    words(narrator.numbers.count(arm.members)),
+                    words(narrator.numbers.share(arm.share)),
+                ]
+            )
+            for arm in assignment.arms
+        ),
+    )
+
+
+def balance_table(narrator: Narrator, assignment: Assignment) -> Table:
+    """The largest standardised difference of each feature, before anything was sent."""
+    say = narrator.say
+    return Table(
+        name="balance",
+        title=say("balance.title"),
+        about=say("balance.about"),
+        columns=(
+            Column(say("column.feature"), align="left"),
+            Column(say("column.standardised")),
+            Column(say("column.result"), align="left"),
+        ),
+        rows=tuple(_balance_row(narrator, line) for line in assignment.balance),
+    )
+
+
+def _balance_row(narrator: Narrator, line: Balance) -> Row:
+    balanced = abs(line.max_standardised_difference) < BALANCED_BELOW
+    status = Cell(
+        narrator.say("balance.even" if balanced else "balance.uneven"), status="pass" if balanced else "warn"
+    )
+    return row(
+        [words(line.feature), words(narrator.numbers.number(line.max_standardised_difference, 3)), status]
+    )

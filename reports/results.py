@@ -1,0 +1,377 @@
+"""The tables of an analysis: money, effects, comparisons of arms, guardrails, segments, factors and odds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from experiments.definition.arms import CONTROL
+from experiments.documents import (
+    Analysis,
+    Bayes,
+    Effect,
+    FactorialTerm,
+    GuardrailResult,
+    Money,
+    SegmentHeterogeneity,
+    SegmentRow,
+    WinnerCorrected,
+)
+from reports.headline import decisive
+from reports.narrator import PER, Narrator
+from reports.tables import Cell, Column, Row, Table, absent, row, words
+
+
+def money_table(narrator: Narrator, analysis: Analysis) -> Table:
+    """What each arm brought: as attributed beside incremental to no contact."""
+    say = narrator.say
+    buyers, revenue, profit = say("group.buyers"), say("group.revenue"), say("group.profit")
+    attributed, incremental = say("column.attributed"), say("column.incremental")
+    return Table(
+        name="money",
+        title=say("money.title"),
+        about=say("money.about", level=narrator.level),
+        columns=(
+            Column(say("column.arm"), align="left"),
+            Column(say("column.members")),
+            Column(attributed, buyers),
+            Column(incremental, buyers),
+            Column(attributed, revenue),
+            Column(incremental, revenue),
+            Column(attributed, profit),
+            Column(incremental, profit),
+        ),
+        rows=tuple(_money_row(narrator, line, analysis.verdict.winner) for line in analysis.money),
+    )
+
+
+def _money_row(narrator: Narrator, line: Money, winner: str | None) -> Row:
+    def why(code: str) -> str:
+        return _why_not(narrator, line, code)
+
+    buyers = line.incremental_buyers
+    interval = (line.incremental_profit_low, line.incremental_profit_high)
+    return row(
+        [
+            narrator.arm_cell(line.arm),
+            words(narrator.numbers.count(line.members)),
+            words(narrator.numbers.count(line.attributed_buyers)),
+            absent(why("no_buyers"))
+            if buyers is None
+            else Cell(narrator.numbers.number(buyers, 0, sign=True)),
+            narrator.total(line.attributed_revenue, why=narrator.say("why.no_revenue")),
+            narrator.total(line.incremental_revenue, why=why("no_revenue"), sign=True),
+            narrator.total(line.attributed_profit, why=narrator.say("why.no_profit")),
+            narrator.total(line.incremental_profit, *interval, why=why("no_profit"), sign=True),
+        ],
+        strong=line.arm == winner,
+    )
+
+
+def _why_not(narrator: Narrator, line: Money, code: str) -> str:
+    """Why a figure of a money row does not exist: because the row is control's, or for the reason of that figure."""
+    return narrator.say("why.control" if line.arm == CONTROL else f"why.{code}")
+
+
+def cost_table(narrator: Narrator, analysis: Analysis) -> Table:
+    """What each arm cost, and what came back for it."""
+    say = narrator.say
+    each = say("group.cost_per_buyer")
+    capped = any(line.removed_by_cap is not None for line in analysis.money)
+    return Table(
+        name="cost",
+        title=say("cost.title"),
+        about=say("cost.about"),
+        columns=(
+            Column(say("column.arm"), align="left"),
+            Column(say("column.cost_total")),
+            Column(say("column.contact_cost")),
+            Column(say("column.attributed"), each),
+            Column(say("column.incremental"), each),
+            Column(say("column.roi")),
+            Column(say("column.break_even")),
+            *([Column(say("column.above_cap"))] if capped else []),
+        ),
+        rows=tuple(
+            _cost_row(narrator, line, analysis.verdict.winner, capped=capped) for line in analysis.money
+        ),
+    )
+
+
+def _cost_row(narrator: Narrator, line: Money, winner: str | None, *, capped: bool) -> Row:
+    def why(code: str) -> str:
+        return _why_not(narrator, line, code)
+
+    roi, break_even = line.roi, line.break_even_lift
+    return row(
+        [
+            narrator.arm_cell(line.arm),
+            narrator.total(line.cost, why=why("no_cost")),
+            narrator.total(line.contact_cost, why=why("no_cost")),
+            narrator.total(line.cost_per_attributed_buyer, why=why("no_attributed_buyer")),
+            narrator.total(line.cost_per_incremental_buyer, why=why("no_incremental_buyer")),
+            absent(why("no_roi")) if roi is None else Cell(narrator.numbers.share(roi, 0, sign=True)),
+            absent(why("no_break_even"))
+            if break_even is None
+            else Cell(narrator.numbers.share(break_even, 1)),
+            *([narrator.total(line.removed_by_cap, why=narrator.say("why.no_cap"))] if capped else []),
+        ],
+        strong=line.arm == winner,
+    )
+
+
+def effects_table(narrator: Narrator, analysis: Analysis, *, by_segment: bool) -> Table:
+    """Every effect that the decision could read: overall, or within segments."""
+    rows = [e for e in decisive(analysis) if (e.segment is not None) == by_segment]
+    name = "effects_by_segment" if by_segment else "effects"
+    return _effect_rows(narrator, name, _in_order(narrator, rows))
+
+
+def unadjusted_table(narrator: Narrator, analysis: Analysis) -> Table:
+    """The unadjusted overall effects that stand beside adjusted ones, so that both can be read."""
+    adjusted = {(e.metric, e.arm) for e in analysis.adjusted_effects if e.segment is None}
+    rows = [e for e in analysis.effects if e.segment is None and (e.metric, e.arm) in adjusted]
+    return _effect_rows(narrator, "unadjusted", _in_order(narrator, rows))
+
+
+def comparisons_table(narrator: Narrator, analysis: Analysis) -> Table:
+    """Every pair of arms that were both contacted."""
+    return _effect_rows(narrator, "comparisons", _in_order(narrator, analysis.arm_comparisons))
+
+
+def _in_order(narrator: Narrator, effects: Iterable[Effect]) -> list[Effect]:
+    goals = narrator.definition.goals
+    first = [
+        goals.value_metric,
+        goals.primary.metric,
+        *goals.secondary,
+        *(rail.metric for rail in goals.guardrails),
+    ]
+    places = {metric: place for place, metric in reversed(list(enumerate(first)))}
+    return sorted(effects, key=lambda effect: places.get(effect.metric, len(first)))
+
+
+def _effect_rows(narrator: Narrator, name: str, effects: Sequence[Effect]) -> Table:
+    say = narrator.say
+    segments = (
+        [Column(say("column.segment"), align="left")] if any(e.segment is not None for e in effects) else []
+    )
+    return Table(
+        name=name,
+        title=say(f"{name}.title"),
+        about=say(f"{name}.about"),
+        columns=(
+            Column(say("column.metric"), align="left"),
+            *segments,
+            Column(say("column.arm_against"), align="left"),
+            Column(say("column.mean_arm")),
+            Column(say("column.mean_versus")),
+            Column(say("column.difference", level=narrator.level)),
+            Column(say("column.lift", level=narrator.level)),
+            Column(say("column.p_value")),
+            Column(say("column.p_adjusted")),
+            Column(say("column.interval_adjusted")),
+            Column(say("column.method"), align="left"),
+        ),
+        rows=tuple(_effect_row(narrator, effect, with_segment=bool(segments)) for effect in effects),
+    )
+
+
+def _effect_row(narrator: Narrator, effect: Effect, *, with_segment: bool) -> Row:
+    low, high = effect.difference_low_adjusted, effect.difference_high_adjusted
+    _, interval = narrator.difference(effect.metric, effect.difference, low, high)
+    no_bound = narrator.say("why.no_interval")
+    adjustment = narrator.say_or(f"adjustment.{effect.interval_adjustment}", effect.interval_adjustment)
+    versus = narrator.say("name.against", arm=narrator.arm(effect.versus))
+    return row(
+        [
+            words(narrator.metric(effect.metric), narrator.say(f"role.{effect.role}")),
+            *([words(narrator.segment(effect.segment))] if with_segment else []),
+            words(narrator.arm(effect.arm), versus),
+            narrator.mean(effect.metric, effect.mean_arm),
+            narrator.mean(effect.metric, effect.mean_versus),
+            narrator.difference_cell(effect),
+            narrator.lift_cell(effect),
+            words(narrator.numbers.p_value(effect.p_value)),
+            words(narrator.numbers.p_value(effect.p_value_adjusted)),
+            Cell(interval, adjustment) if interval else absent(no_bound),
+            words(narrator.method(effect.method)),
+        ]
+    )
+
+
+def guardrails_table(narrator: Narrator, analysis: Analysis) -> Table:
+    """Each guardrail for each arm: what was allowed, what was seen, and whether harm within the limit is ruled out."""
+    say = narrator.say
+    return Table(
+        name="guardrails",
+        title=say("guardrails.title"),
+        about=say("guardrails.about"),
+        columns=(
+            Column(say("column.metric"), align="left"),
+            Column(say("column.arm"), align="left"),
+            Column(say("column.limit")),
+            Column(say("column.seen")),
+            Column(say("column.bound")),
+            Column(say("column.p_value")),
+            Column(say("column.result"), align="left"),
+        ),
+        rows=tuple(_guardrail_row(narrator, result) for result in analysis.guardrails),
+    )
+
+
+def _guardrail_row(narrator: Narrator, result: GuardrailResult) -> Row:
+    why = narrator.say("why.no_bound")
+
+    def written(value: float | None) -> Cell:
+        if value is None:
+            return absent(why)
+        if result.relative:
+            return Cell(narrator.numbers.share(value, sign=True))
+        return Cell(narrator.difference(result.metric, value, result.limit, value)[0])
+
+    return row(
+        [
+            words(narrator.metric(result.metric)),
+            narrator.arm_cell(result.arm),
+            written(result.limit),
+            written(result.difference),
+            written(result.bound),
+            words(narrator.numbers.p_value(result.p_value)),
+            Cell(narrator.say(f"guardrail_status.{result.status}"), status=result.status),
+        ]
+    )
+
+
+def segments_table(narrator: Narrator, analysis: Analysis) -> Table:
+    """How an arm's effect differs between segments: as estimated, and drawn towards the arm's mean effect."""
+    say = narrator.say
+    return Table(
+        name="segments",
+        title=say("segments.title"),
+        about=say("segments.about"),
+        columns=(
+            Column(say("column.metric"), align="left"),
+            Column(say("column.arm"), align="left"),
+            Column(say("column.segment"), align="left"),
+            Column(say("column.estimated")),
+            Column(say("column.shrunken", level=narrator.level)),
+            Column(say("column.q")),
+            Column(say("column.p_heterogeneity")),
+        ),
+        rows=tuple(
+            _segment_row(narrator, group, line, first=place == 0)
+            for group in analysis.segments
+            for place, line in enumerate(group.rows)
+        ),
+    )
+
+
+def _segment_row(narrator: Narrator, group: SegmentHeterogeneity, line: SegmentRow, *, first: bool) -> Row:
+    why = narrator.say("why.no_heterogeneity")
+    shrunken = narrator.difference(group.metric, line.shrunken, line.low, line.high, times=PER)
+    estimated, _ = narrator.difference(group.metric, line.difference, line.low, line.high, times=PER)
+    blank = Cell("")
+    return row(
+        [
+            words(narrator.metric(group.metric)) if first else blank,
+            words(narrator.arm(group.arm)) if first else blank,
+            words(line.segment),
+            words(estimated),
+            Cell(*shrunken),
+            narrator.number_cell(group.heterogeneity_q, why) if first else blank,
+            narrator.p_cell(group.p_value, why) if first else blank,
+        ]
+    )
+
+
+def winner_table(narrator: Narrator, analysis: Analysis) -> Table:
+    """The winner's value, corrected for having been chosen."""
+    say = narrator.say
+    return Table(
+        name="winner",
+        title=say("winner.title"),
+        about=say("winner.about"),
+        columns=(
+            Column(say("column.segment"), align="left"),
+            Column(say("column.arm"), align="left"),
+            Column(say("column.metric"), align="left"),
+            Column(say("column.naive")),
+            Column(say("column.corrected", level=narrator.level)),
+            Column(say("column.method"), align="left"),
+        ),
+        rows=tuple(_winner_row(narrator, line) for line in analysis.winner_corrected),
+    )
+
+
+def _winner_row(narrator: Narrator, line: WinnerCorrected) -> Row:
+    naive, _ = narrator.difference(line.metric, line.naive, line.low, line.high, times=PER)
+    return row(
+        [
+            words(narrator.segment(line.segment)),
+            narrator.arm_cell(line.arm),
+            words(narrator.metric(line.metric)),
+            words(naive),
+            Cell(*narrator.difference(line.metric, line.corrected, line.low, line.high, times=PER)),
+            words(narrator.method(line.method)),
+        ]
+    )
+
+
+def factorial_table(narrator: Narrator, analysis: Analysis) -> Table:
+    """Main effects of the factors' levels, and their interactions."""
+    say = narrator.say
+    return Table(
+        name="factorial",
+        title=say("factorial.title"),
+        about=say("factorial.about"),
+        columns=(
+            Column(say("column.metric"), align="left"),
+            Column(say("column.term"), align="left"),
+            Column(say("column.difference", level=narrator.level)),
+            Column(say("column.p_value")),
+            Column(say("column.p_adjusted")),
+        ),
+        rows=tuple(_factorial_row(narrator, term) for term in analysis.factorial),
+    )
+
+
+def _factorial_row(narrator: Narrator, term: FactorialTerm) -> Row:
+    return row(
+        [
+            words(narrator.metric(term.metric)),
+            words(term.term),
+            Cell(*narrator.difference(term.metric, term.estimate, term.low, term.high)),
+            words(narrator.numbers.p_value(term.p_value)),
+            words(narrator.numbers.p_value(term.p_value_adjusted)),
+        ]
+    )
+
+
+def odds_table(narrator: Narrator, analysis: Analysis) -> Table:
+    """Posterior odds, beside the test and not instead of it."""
+    say = narrator.say
+    return Table(
+        name="odds",
+        title=say("odds.title"),
+        about=say("odds.about"),
+        columns=(
+            Column(say("column.metric"), align="left"),
+            Column(say("column.arm"), align="left"),
+            Column(say("column.probability_best")),
+            Column(say("column.probability_better")),
+            Column(say("column.expected_loss")),
+        ),
+        rows=tuple(_odds_row(narrator, line) for line in analysis.bayes),
+    )
+
+
+def _odds_row(narrator: Narrator, line: Bayes) -> Row:
+    return row(
+        [
+            words(narrator.metric(line.metric)),
+            narrator.arm_cell(line.arm),
+            words(narrator.numbers.share(line.probability_best, 1)),
+            words(narrator.numbers.share(line.probability_better_than_control, 1)),
+            narrator.mean(line.metric, line.expected_loss),
+        ]
+    )

@@ -1,0 +1,368 @@
+"""Documents made by hand, and open experiments to go with them: what a report may meet."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime
+from pathlib import Path
+from textwrap import dedent
+
+from experiments.definition.load import load
+from experiments.documents import (
+    Analysis,
+    ArmCount,
+    ArmMembers,
+    ArmPower,
+    Assignment,
+    AssignmentFiles,
+    Balance,
+    Bayes,
+    Design,
+    Effect,
+    FactorialTerm,
+    GuardrailPower,
+    GuardrailResult,
+    HealthCheck,
+    Money,
+    Reason,
+    SegmentHeterogeneity,
+    SegmentRow,
+    Verdict,
+    VerdictStatus,
+    WinnerCorrected,
+)
+from experiments.engines.connect import connect
+from experiments.experiment import Experiment
+from experiments.files import Workspace
+from experiments.language import Language, Words
+
+ARMS = ("care", "urgent", "gift")
+SEGMENTS = ("vip", "near_dormant", "dormant")
+SHARES = (0.034, 0.041, 0.029)
+
+DEFINITION = """
+version: 1
+id: winback-test
+title: {title}
+owner: lifecycle@example.com
+hypothesis: At least one offer brings dormant members back at a profit.
+currency: {currency}
+timezone: Asia/Shanghai
+data:
+  members: {{table: members.csv, key: member_id}}
+  orders: {{table: orders.csv, key: member_id, time: paid_at}}
+audience:
+  snapshot: 2026-10-31
+  segments:
+    - {{id: vip, when: "tier = 'vip'"}}
+    - {{id: near_dormant, when: days <= 365}}
+    - {{id: dormant, when: otherwise}}
+arms:
+  control: {{label: "{control}", share: 0.4}}
+  share_each: 0.2
+  offers:
+    care: {{label: "{care}", unit_cost: 5.00, charged_when: redeemed}}
+    urgent: {{label: "{urgent}"}}
+    gift: {{label: "{gift}", unit_cost: 8.00, charged_when: sent}}
+  channel: {{id: sms, cost_per_send: 0.05}}
+assignment: {{method: hash}}
+send: {{days: [2026-11-01], hours: ["09:00", "20:00"]}}
+metrics:
+  converted: {{type: binary, from: orders, window_days: 14}}
+  net_revenue: {{type: sum, from: orders, value: amount, window_days: 14, winsorize_at: 0.999}}
+  complained: {{type: binary, from: orders, where: kind = 'complaint', window_days: 14}}
+  profit: {{type: formula, value: 0.4 * net_revenue - contact_cost}}
+goals:
+  primary: {{metric: converted, better: up}}
+  value: profit
+  secondary: [net_revenue]
+  guardrails:
+    - {{metric: complained, better: down, limit: 0.0010}}
+decision:
+  pick: {{by: segment}}
+"""
+
+ENGLISH = {
+    "title": "Win-back of dormant members",
+    "currency": "USD",
+    "control": "No contact",
+    "care": "Care message with 500 points",
+    "urgent": "Last-chance text",
+    "gift": "Gift in store",
+}
+CHINESE = {
+    "title": "休眠会员召回",
+    "currency": "CNY",
+    "control": "不触达",
+    "care": "500 积分 × 关怀",
+    "urgent": "满 100 减 20 × 限时",
+    "gift": "到店礼 × 关怀",
+}
+HOSTILE = {
+    "title": "<script>window.hacked = 1</script>",
+    "currency": "USD",
+    "control": "<b>No</b> & contact",
+    "care": "</title></svg><script>window.hacked = 2</script>",
+    "urgent": "<img src=x onerror=window.hacked=3>",
+    "gift": "'; DROP TABLE arms; -- {0} {{ 7*7 }} %s",
+}
+
+
+def open_experiment(folder: Path, labels: dict[str, str] = ENGLISH, language: Language = "en") -> Experiment:
+    """The experiment of the definition above, written into `folder` and opened on an empty engine."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "definition.yml"
+    quoted = {key: value.replace('"', "'") for key, value in labels.items()}
+    path.write_text(dedent(DEFINITION).format(**{**quoted, "title": f'"{quoted["title"]}"'}), encoding="utf8")
+    definition = load(path)
+    return Experiment(
+        definition=definition,
+        engine=connect(),
+        workspace=Workspace(folder / "runs", definition.id),
+        words=Words(language),
+        now=datetime(2026, 12, 1, 4, tzinfo=UTC),
+    )
+
+
+def effect(metric: str, arm: str, place: int, segment: str | None = None, **changes: object) -> Effect:
+    """A plausible effect of an arm."""
+    n_arm, n_control = (24_000, 48_000) if segment is None else (8_000, 16_000)
+    scale = 1.0 if segment is None else 1.7
+    base, difference, error = {
+        "converted": (0.0243, (0.0061, 0.0102, 0.0038)[place], 0.0013),
+        "profit": (1.21, (0.231, 0.094, -0.412)[place], 0.058),
+        "net_revenue": (3.42, (0.71, 0.93, 0.55)[place], 0.16),
+        "complained": (0.0004, (0.0001, 0.0009, 0.0)[place], 0.00012),
+    }[metric]
+    shift = 0.0 if segment is None else (SEGMENTS.index(segment) - 1) * 0.4 * difference
+    found, error = difference + shift, error * scale
+    role = {"converted": "primary", "profit": "value", "net_revenue": "secondary", "complained": "guardrail"}[
+        metric
+    ]
+    made = Effect(
+        metric=metric,
+        segment=segment,
+        arm=arm,
+        versus="control",
+        role=role,  # type: ignore[arg-type]
+        members_arm=n_arm,
+        members_versus=n_control,
+        mean_arm=base + found,
+        mean_versus=base,
+        difference=found,
+        difference_low=found - 1.96 * error,
+        difference_high=found + 1.96 * error,
+        lift=found / base,
+        lift_low=(found - 2 * error) / base,
+        lift_high=(found + 2 * error) / base,
+        std_error=error,
+        statistic=found / error,
+        p_value=1e-6 if abs(found / error) > 4 else 0.0312,
+        p_value_adjusted=3e-6 if abs(found / error) > 4 else 0.0936,
+        method="score" if metric in {"converted", "complained"} else "welch",
+        difference_low_adjusted=found - 2.4 * error,
+        difference_high_adjusted=found + 2.4 * error,
+        interval_adjustment="bonferroni_conservative",
+    )
+    return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
+
+
+def money(arm: str, place: int) -> Money:
+    """A plausible money row of an arm; `place` -1 is control."""
+    members = 48_000 if place < 0 else 24_000
+    if place < 0:
+        return Money(
+            arm,
+            members,
+            1166,
+            None,
+            164_160.0,
+            None,
+            0.0,
+            65_664.0,
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+            812.0,
+        )
+    profit = (5544.0, 2256.0, -9888.0)[place]
+    cost = (4120.0, 1200.0, 193_200.0)[place]
+    return Money(
+        arm=arm,
+        members=members,
+        attributed_buyers=(729, 828, 674)[place],
+        incremental_buyers=(146.4, 244.8, 91.2)[place],
+        attributed_revenue=(99_120.0, 104_400.0, 95_280.0)[place],
+        incremental_revenue=(17_040.0, 22_320.0, 13_200.0)[place],
+        cost=cost,
+        attributed_profit=(35_528.0, 40_560.0, -155_088.0)[place],
+        incremental_profit=profit,
+        incremental_profit_low=profit - 2730,
+        incremental_profit_high=profit + 2730,
+        roi=profit / cost,
+        cost_per_incremental_buyer=cost / (146.4, 244.8, 91.2)[place],
+        break_even_lift=(0.104, 0.031, 0.9)[place],
+        removed_by_cap=(412.0, 0.0, 96.5)[place],
+        contact_cost=1200.0,
+        cost_per_attributed_buyer=cost / (729, 828, 674)[place],
+    )
+
+
+def analysis(experiment: Experiment, status: VerdictStatus = "rollout") -> Analysis:
+    """An analysis with every block filled, or, where the verdict shows no effects, with health and counts only."""
+    definition = experiment.definition
+    labels = {arm.id: arm.label for arm in definition.all_arms}
+    arms = (
+        ArmCount("control", labels["control"], 48_000, 0.4),
+        *(ArmCount(arm, labels[arm], 24_000, 0.2) for arm in ARMS),
+    )
+    counts = Analysis(
+        experiment=definition.id,
+        definition_sha256=definition.origin.sha256,
+        locked=True,
+        verdict=verdict(status),
+        health=checks(status),
+        arms=arms,
+    )
+    if status in {"invalid", "too_early"}:
+        return counts
+    metrics = ("converted", "profit", "net_revenue", "complained")
+    overall = [effect(metric, arm, place) for metric in metrics for place, arm in enumerate(ARMS)]
+    inside = [
+        effect(metric, arm, place, segment)
+        for metric in metrics
+        for segment in SEGMENTS
+        for place, arm in enumerate(ARMS)
+    ]
+    return dataclasses.replace(
+        counts,
+        effects=(*overall, *inside),
+        arm_comparisons=tuple(
+            effect("profit", arm, place, versus="urgent") for place, arm in enumerate(ARMS) if arm != "urgent"
+        ),
+        factorial=(
+            FactorialTerm(
+                "profit", "incentive:pts500 - incentive:cpn20", 0.12, 0.05, 0.02, 0.22, 2.4, 0.016, 0.033
+            ),
+            FactorialTerm("profit", "incentive:copy", 0.01, 0.07, -0.13, 0.15, 0.14, 0.89, 1.0),
+        ),
+        segments=tuple(
+            SegmentHeterogeneity(
+                "profit", arm, 8.31, 0.0157, 0.004, tuple(segment_row(place, k) for k in range(len(SEGMENTS)))
+            )
+            for place, arm in enumerate(ARMS)
+        ),
+        winner_corrected=(WinnerCorrected(None, "profit", "care", 0.231, 0.2156, 0.098, 0.331, "hybrid"),)
+        if status == "rollout"
+        else (),
+        guardrails=(
+            GuardrailResult("complained", "care", 0.001, 0.0001, 0.0003, 0.0002, "pass"),
+            GuardrailResult("complained", "urgent", 0.001, 0.0009, 0.0011, 0.2, "unclear"),
+            GuardrailResult("complained", "gift", 0.001, 0.0, 0.0002, 0.0001, "pass"),
+        ),
+        money=(money("control", -1), *(money(arm, place) for place, arm in enumerate(ARMS))),
+        bayes=tuple(
+            Bayes("profit", arm, (0.93, 0.07, 0.0)[place], 0.99, 0.004 * (place + 1))
+            for place, arm in enumerate(ARMS)
+        ),
+    )
+
+
+def segment_row(place: int, k: int) -> SegmentRow:
+    """One shrunken segment."""
+    found = (0.231, 0.094, -0.412)[place] * (0.6 + 0.4 * k)
+    return SegmentRow(SEGMENTS[k], found, 0.1, found * 0.8, found * 0.8 - 0.18, found * 0.8 + 0.18)
+
+
+def verdict(status: VerdictStatus) -> Verdict:
+    """A verdict of each kind."""
+    match status:
+        case "rollout":
+            reason = Reason(
+                "primary_better", "Conversion with the care message is above control (adjusted p < 0.0001)."
+            )
+            blocked = Reason("guardrail_unclear", "Last-chance text: complaints may exceed the limit.")
+            winners = {"vip": "urgent", "near_dormant": "care", "dormant": "control"}
+            return Verdict(
+                status, "care", winners, (reason, blocked), "Run: offerwise rollout definition.yml"
+            )
+        case "no_rollout":
+            reason = Reason("value_not_above", "No arm's profit is proven to be above 0.")
+            return Verdict(status, None, {}, (reason,), "Try a cheaper offer, or send nothing.")
+        case "invalid":
+            reason = Reason("sample_ratio", "The arms are not split as drawn (p = 0.000002).")
+            return Verdict(status, None, {}, (reason,), "Find the members who were lost, then analyze again.")
+        case "too_early":
+            reason = Reason("window_open", "The window of 812 members is open until 2026-12-09.")
+            return Verdict(status, None, {}, (reason,), "Run analyze again on 2026-12-09.")
+
+
+def checks(status: VerdictStatus) -> tuple[HealthCheck, ...]:
+    """Health checks that fit a verdict."""
+    ratio = HealthCheck("sample_ratio", "pass", 0.904, "120,000 members are split as drawn.")
+    if status == "invalid":
+        ratio = HealthCheck("sample_ratio", "fail", 2e-6, "24,000 expected in care, 22,931 found.")
+    window = HealthCheck("window_open", "pass", None, "Every window has closed.")
+    if status == "too_early":
+        window = HealthCheck("window_open", "fail", None, "812 windows are open until 2026-12-09.")
+    tails = HealthCheck("heavy_tails", "warn", None, "net_revenue: 182 buyers in vip.")
+    return (ratio, window, tails, HealthCheck("duplicates", "pass", None, "Every member has one row."))
+
+
+def assignment(experiment: Experiment) -> Assignment:
+    """A draw into the four arms."""
+    return Assignment(
+        experiment=experiment.definition.id,
+        eligible=131_442,
+        sampled=120_000,
+        refused={
+            "include": 80_210,
+            "exclude_lists": 112,
+            "holdout": 6_801,
+            "exclusive_group": 0,
+            "contact_caps": 9_404,
+        },
+        arms=(ArmMembers("control", 48_000, 0.4), *(ArmMembers(arm, 24_000, 0.2) for arm in ARMS)),
+        balance=(Balance("orders_365d", 0.0072), Balance("spend_365d", 0.121)),
+        files=AssignmentFiles(
+            "runs/winback-test/ledger", {arm: f"runs/winback-test/send_lists/{arm}.csv" for arm in ARMS}
+        ),
+    )
+
+
+def design(experiment: Experiment, *, feasible: bool = True) -> Design:
+    """A plan that works, or one that is refused."""
+    reason = Reason("sample_too_small", "12,000 more members are needed to detect the smallest effect.")
+    return Design(
+        experiment=experiment.definition.id,
+        definition_sha256=experiment.definition.origin.sha256,
+        feasible=feasible,
+        eligible=131_442,
+        audience=120_000,
+        refused={"include": 80_210, "contact_caps": 9_404},
+        metric="converted",
+        baseline=0.0243,
+        baseline_source="data",
+        minimum_effect=0.004,
+        alpha=0.05,
+        alpha_each=0.0166667,
+        correction="holm",
+        power=0.8,
+        arms=tuple(ArmPower(arm, 0.2, 24_000, 0.84 if feasible else 0.61, 0.0037, 96_000) for arm in ARMS),
+        guardrails=(
+            GuardrailPower("complained", 0.001, 0.0004, 0.99),
+            GuardrailPower("complained", 0.0001, None, None),
+        ),
+        members_needed=110_000 if feasible else 132_000,
+        control_share=0.4,
+        best_control_share=0.366,
+        duration_days=15,
+        expected_cost=198_520.0,
+        budget=250_000.0 if feasible else None,
+        currency="USD",
+        reasons=() if feasible else (reason,),
+        next_step="Run: offerwise assign definition.yml" if feasible else "Widen the audience.",
+    )
