@@ -8,23 +8,25 @@ from experiments.definition.model import Definition
 from experiments.plan import Plan
 from experiments.value_formula import value_formula
 
-BOTH = ("contact", "benefit")
+
+def expected_cost(plan: Plan) -> float:
+    """The expected cost of the test: every member of every offer arm, contacts and benefits."""
+    costs = costs_of_member(plan, ("contact", "benefit"))
+    return sum(plan.members[arm] * cost for arm, cost in costs.items())
 
 
-def expected_cost(plan: Plan, covers: tuple[str, ...] = BOTH) -> float:
-    """The expected cost of all arms.
+def costs_of_member(plan: Plan, covers: tuple[str, ...]) -> dict[str, float]:
+    """What one member of each offer arm is expected to cost.
 
     A contact is paid for every member. A benefit that is charged when claimed or redeemed is expected of as many members
     as buy: control's rate, and where the primary metric is a rate, the minimum effect on top.
 
     Args:
-        plan: The arms' members and what is known of the metrics.
-        covers: Which costs to count.
+        plan: What is known of the metrics.
+        covers: Which costs to count: `contact`, `benefit`.
     """
     rate = _rate_of_takers(plan)
-    return sum(
-        plan.members[arm.id] * _cost_of_member(arm, rate, covers) for arm in plan.definition.offer_arms
-    )
+    return {arm.id: _cost_of_member(arm, rate, covers) for arm in plan.definition.offer_arms}
 
 
 def _cost_of_member(arm: Arm, rate: float, covers: tuple[str, ...]) -> float:

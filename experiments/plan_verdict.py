@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from experiments.documents import ArmPower, Reason
 from experiments.inference.corrections import control_share
 from experiments.plan import Plan
-from experiments.plan_cost import expected_cost
+from experiments.plan_cost import costs_of_member
 from experiments.sentences import Sentences
 
 LEAST_GUARDRAIL_POWER = 0.8
@@ -29,17 +29,16 @@ def judge_plan(plan: Plan, eligible: int, sentences: Sentences) -> PlanVerdict:
     """Whether audience, power and budget suffice.
 
     A plan cannot work when fewer members are eligible than its sample asks for, when the baseline says nothing of the
-    primary metric's variance, when a comparison with control has less power at the minimum effect than asked for, or when
-    the test alone costs more than the rollout's budget.
+    primary metric's variance, or when a comparison with control has less power at the minimum effect than asked for. The
+    rollout's budget does not pay for the test; how far it reaches afterwards is said.
     """
     arms = plan.arms()
     against = [
         *_too_few(plan, eligible, sentences),
         *_underpowered(plan, arms, sentences),
-        *_over_budget(plan, sentences),
     ]
     notes = [*_powered(plan, arms, sentences, feasible=not against), *_weak_guardrails(plan, sentences)]
-    notes += _control_share(plan, sentences)
+    notes += [*_budget(plan, eligible, sentences), *_control_share(plan, sentences)]
     if against:
         return PlanVerdict(False, (*against, *notes), sentences.next_step("redesign"))
     recorded = plan.definition.assignment.method == "recorded"
@@ -80,15 +79,19 @@ def _underpowered(plan: Plan, arms: tuple[ArmPower, ...], sentences: Sentences) 
     ]
 
 
-def _over_budget(plan: Plan, sentences: Sentences) -> list[Reason]:
-    rollout = plan.definition.rollout
-    if rollout is None or rollout.budget is None:
+def _budget(plan: Plan, eligible: int, sentences: Sentences) -> list[Reason]:
+    """How many of the members who stay out of the test the rollout's budget reaches, with the cheapest and the dearest arm."""
+    rollout, rest = plan.definition.rollout, eligible - plan.total
+    if rollout is None or rollout.budget is None or rest <= 0:
         return []
-    cost = expected_cost(plan, rollout.budget.covers)
-    if cost <= rollout.budget.amount:
+    costs = [cost for cost in costs_of_member(plan, rollout.budget.covers).values() if cost > 0]
+    if not costs:
         return []
+    reached = [min(rest, int(rollout.budget.amount / cost)) for cost in (min(costs), max(costs))]
+    code = "budget_suffices" if reached[1] == rest else "budget_short"
     budget = sentences.amount(rollout.budget.amount)
-    return [sentences.plan("over_budget", cost=sentences.amount(cost), budget=budget)]
+    facts = {"budget": budget, "rest": f"{rest:,}", "most": f"{reached[0]:,}", "least": f"{reached[1]:,}"}
+    return [sentences.plan(code, **facts)]
 
 
 def _powered(plan: Plan, arms: tuple[ArmPower, ...], sentences: Sentences, *, feasible: bool) -> list[Reason]:
