@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from experiments.audience import build_audience, carried, snapshot_of, used_columns
+from experiments.audience import PROFILE, Audience, build_audience, carried, snapshot_of, used_columns
 from experiments.catalogue import Catalogue
+from experiments.column_checks import RESERVED
 from experiments.definition.errors import OutsideError, RefusedError
 from experiments.definition.lock import Difference, canonical_json, differences
 from experiments.engines.protocol import ColumnType
@@ -59,7 +60,9 @@ def assigned_members(experiment: Experiment, catalogue: Catalogue) -> Assigned:
             [f"nobody has been assigned to {experiment.definition.id} under {experiment.workspace.out}"],
             "run `offerwise assign` first, with the same --out",
         )
-    return _from_ledger(experiment, catalogue)
+    columns = used_columns(experiment.definition, catalogue)
+    known = profile(experiment, catalogue, snapshot_of(experiment), columns)
+    return _from_ledger(experiment, known.query.subquery(PROFILE), carried(known))
 
 
 def differing_keys(experiment: Experiment) -> tuple[Difference, ...]:
@@ -78,23 +81,28 @@ def differing_keys(experiment: Experiment) -> tuple[Difference, ...]:
         ) from error
 
 
-def _from_ledger(experiment: Experiment, catalogue: Catalogue) -> Assigned:
+def assigned_of_audience(experiment: Experiment, audience: Audience) -> Assigned:
+    """Everybody in the ledger, with what an audience that is already built knows of them."""
+    names = [name for name in audience.columns if name not in RESERVED]
+    known = {name: column(name, PROFILE) for name in names}
+    return _from_ledger(experiment, relation(audience.relation, PROFILE), known)
+
+
+def _from_ledger(experiment: Experiment, members: exp.Expr, known: Mapping[str, exp.Expr]) -> Assigned:
+    """Join the ledger with `members`, whose `known` values become columns; who left the data keeps an arm."""
     engine = experiment.engine
     experiment.progress("Reading the ledger")
     Ledger(experiment.workspace).read(engine, _LEDGER)
-    known = profile(
-        experiment, catalogue, snapshot_of(experiment), used_columns(experiment.definition, catalogue)
-    )
     names = ("member", "arm", "segment", "stratum", "batch", "propensity", "planned_send_at")
     query = (
         exp.select(
             *(named(column(name, _LEDGER), name) for name in names),
-            *(named(value, name) for name, value in carried(known).items()),
+            *(named(value, name) for name, value in known.items()),
         )
         .from_(relation(_LEDGER))
         .join(
-            known.query.subquery("profile"),
-            on=exp.EQ(this=column("member", "profile"), expression=column("member", _LEDGER)),
+            members,
+            on=exp.EQ(this=column("member", PROFILE), expression=column("member", _LEDGER)),
             join_type="left",
         )
     )

@@ -27,7 +27,8 @@ REFUSALS: tuple[Refusal, ...] = get_args(Refusal)
 """Why a member may not enter, in the order in which the reasons are asked for."""
 
 _RELATION = "audience"
-_PROFILE = "profile"
+PROFILE = "profile"
+"""The alias under which queries read a profile."""
 
 
 @dataclass(frozen=True)
@@ -71,27 +72,27 @@ def build_audience(experiment: Experiment, catalogue: Catalogue, *, snapshot: da
     found = profile(experiment, catalogue, day, used_columns(definition, catalogue))
     known = _Conditions(experiment, catalogue, found)
     query = exp.select(
-        named(column("member", _PROFILE), "member"),
+        named(column("member", PROFILE), "member"),
         named(known.segment(), "segment"),
         *(named(value, name) for name, value in carried(found).items()),
-    ).from_(found.query.subquery(_PROFILE))
+    ).from_(found.query.subquery(PROFILE))
     refusals: dict[Refusal, exp.Expr] = {}
     if definition.audience.include is not None:
         refusals["include"] = exp.not_(coalesce(known.condition(definition.audience.include), exp.false()))
     for reason, keys in _lists(experiment, day).items():
         query = query.join(
             keys.subquery(reason),
-            on=exp.EQ(this=column("member", reason), expression=column("member", _PROFILE)),
+            on=exp.EQ(this=column("member", reason), expression=column("member", PROFILE)),
             join_type="left",
         )
         refusals[reason] = exp.not_(is_null(column("member", reason)))
     if definition.holdout is not None and definition.audience.global_holdout == "exclude":
-        drawn = purpose_hash(engine, definition.holdout.salt, "holdout", column("member", _PROFILE))
+        drawn = purpose_hash(engine, definition.holdout.salt, "holdout", column("member", PROFILE))
         refusals["holdout"] = below_share(engine, drawn, definition.holdout.share)
     if found.caps:
         refusals["contact_caps"] = exp.or_(
             *(
-                exp.GTE(this=column(name, _PROFILE), expression=number(cap.max))
+                exp.GTE(this=column(name, PROFILE), expression=number(cap.max))
                 for name, cap in zip(found.caps, definition.audience.contact_caps, strict=True)
             )
         )
@@ -122,7 +123,7 @@ def used_columns(definition: Definition, catalogue: Catalogue) -> tuple[str, ...
 
 def carried(found: Profile) -> Mapping[str, exp.Expr]:
     """What a profile hands on: name to column; a column with the name of one of ours stays behind."""
-    return {name: column(alias, _PROFILE) for name, alias in found.columns.items() if name not in RESERVED}
+    return {name: column(alias, PROFILE) for name, alias in found.columns.items() if name not in RESERVED}
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ class _Conditions:
     def condition(self, expression: Expression) -> exp.Expr:
         return translate(
             expression,
-            lambda name: column(self.found.columns[name], _PROFILE),
+            lambda name: column(self.found.columns[name], PROFILE),
             self.catalogue.member_kinds,
             self.experiment.engine,
             self.experiment.definition.zone,

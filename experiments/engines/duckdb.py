@@ -218,7 +218,7 @@ class DuckDBEngine(DuckDBBuilders):
         """A view over the files."""
         with _in_our_words("Reading the ledger in DuckDB"):
             if not paths:
-                self._run(_temporary("TABLE", name, exp.select("*").from_(like.subquery("nothing")).limit(0)))
+                self._run(_temporary("VIEW", name, exp.select("*").from_(like.subquery("nothing")).limit(0)))
                 return
             files = exp.Array(expressions=[exp.Literal.string(str(path)) for path in paths])
             source = exp.Anonymous(this="read_parquet", expressions=[files])
