@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from experiments.assigned import Assigned
 from experiments.documents import CheckStatus, HealthCheck
 from experiments.experiment import Experiment
 from experiments.health_wording import HealthWording
 from experiments.measurement import Measurement
 from experiments.outcome_health import OutcomeHealth
 from experiments.split_health import SplitHealth
-
-if TYPE_CHECKING:
-    from experiments.assigned import Assigned
 
 _SHOWN_KEYS = 8
 

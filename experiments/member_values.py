@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from experiments.assigned import Assigned
+from experiments.catalogue import Catalogue
 from experiments.definition.metrics import BinaryMetric, CountMetric, MeasuredMetric, Metric, SumMetric
 from experiments.engines.protocol import ColumnType
 from experiments.events import event_pass
 from experiments.experiment import Experiment
 from experiments.queries import as_double, coalesce, column, is_null, named, number, relation, when
 from experiments.source_rows import SourceRows
-
-if TYPE_CHECKING:
-    from experiments.assigned import Assigned
-    from experiments.catalogue import Catalogue
 
 _RELATION = "offerwise_metric_values"
 _ASSIGNED = "assigned"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
@@ -13,9 +12,7 @@ from experiments.definition.model import Definition
 from experiments.engines.protocol import ColumnType, Engine
 from experiments.engines.translate import kind_of, translate
 from experiments.queries import column, number, relation
-
-if TYPE_CHECKING:
-    from experiments.catalogue import SourceTable
+from experiments.source_table import SourceTable
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from experiments.assigned import Assigned
+from experiments.catalogue import Catalogue
 from experiments.definition.errors import Fault, InputError
 from experiments.definition.metrics import CountMetric, FormulaMetric, Metric, RatioMetric, SumMetric
 from experiments.definition.model import Definition
@@ -30,10 +31,6 @@ from experiments.queries import (
     when,
 )
 from experiments.windows import window_days
-
-if TYPE_CHECKING:
-    from experiments.assigned import Assigned
-    from experiments.catalogue import Catalogue
 
 _RELATION = "offerwise_units"
 
