@@ -117,10 +117,12 @@ def _missing(detail: ErrorDetails, key_path: KeyPath, data: Mapping[str, Any]) -
 
 def _choice(detail: ErrorDetails) -> tuple[str, str]:
     ctx = detail["ctx"]
-    written = str(ctx.get("tag", detail["input"]))
+    written = ctx.get("tag", detail["input"])
     expected = str(ctx.get("expected_tags", ctx.get("expected", ""))).replace(" or ", ", ")
     options = [option.strip("' ") for option in expected.split(",")]
-    return f"{shown(written)} is not one of {', '.join(options)}", choose(written, options, "value")
+    if len(options) == 1:
+        return f"{shown(written)} is not {options[0]}", f"write {options[0]}"
+    return f"{shown(written)} is not one of {', '.join(options)}", choose(str(written), options, "value")
 
 
 def shown(value: object) -> str:

@@ -153,17 +153,18 @@ def _not_sql(text: str, error: Exception) -> BadValueError:
 
 
 def _mark_days_between(tree: exp.Expr) -> exp.Expr:
-    def mark(node: exp.Expr) -> exp.Expr:
-        if not isinstance(node, exp.Anonymous) or str(node.this).lower() != DAYS_BETWEEN:
-            return node
+    for node in list(tree.find_all(exp.Anonymous)):
+        if str(node.this).lower() != DAYS_BETWEEN:
+            continue
         if len(node.expressions) != 2:
             raise BadValueError(
                 f"days_between has {len(node.expressions)} arguments",
                 "give it two days: days_between(from, to)",
             )
-        return DaysBetween(this=node.expressions[0], expression=node.expressions[1])
-
-    return tree.transform(mark, copy=False)
+        marked = DaysBetween(this=node.expressions[0], expression=node.expressions[1])
+        tree = marked if node is tree else tree
+        node.replace(marked)
+    return tree
 
 
 def _nodes(tree: exp.Expr) -> list[exp.Expr]:

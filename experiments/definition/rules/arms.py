@@ -10,6 +10,9 @@ from experiments.definition.arms import CONTROL, Arm, Arms
 from experiments.definition.draft import Draft, Problem
 from experiments.definition.suggest import choose
 
+_NEARLY = Fraction(1, 20)
+"""Shares this near to equal ones were meant to be equal."""
+
 
 def check_arms(draft: Draft) -> Iterator[Problem]:
     """The rules of the `arms` block; they need the whole block."""
@@ -107,17 +110,14 @@ def _check_sum(arms: Arms) -> Iterator[Problem]:
     if total == 1:
         return
     difference = f"{1 - total} is missing" if total < 1 else f"{total - 1} is too much"
-    remedy = "shares add to exactly 1; correct them"
+    count = len(arms.resolved)
+    remedy = "correct them; shares add to 1 exactly"
     if arms.share_each is not None:
         remedy = f"write `share_each: {_fitting(arms)}`, or another control share"
-    elif arms.control.share == sum((arm.share for arm in arms.resolved[1:]), start=Fraction(0)) / len(
-        arms.resolved[1:]
-    ):
-        remedy = f"shares add to exactly 1; write 1/{len(arms.resolved)} for each"
+    elif all(abs(arm.share * count - 1) < _NEARLY for arm in arms.resolved):
+        remedy = f"write 1/{count} for each"
     key = ("arms", "share_each") if arms.share_each is not None else ("arms", "control", "share")
-    yield Problem(
-        key, f"the shares of {len(arms.resolved)} arms add to {_plain(total)}: {difference}", remedy
-    )
+    yield Problem(key, f"the shares of {count} arms add to {_plain(total)}: {difference}", remedy)
 
 
 def _fitting(arms: Arms) -> Fraction:
@@ -126,4 +126,4 @@ def _fitting(arms: Arms) -> Fraction:
 
 
 def _plain(share: Fraction) -> str:
-    return f"{share} ({float(share):.6g})"
+    return f"{share} ({float(share):.10g})"
