@@ -16,7 +16,7 @@ from experiments.experiment import Experiment
 from experiments.queries import as_double, coalesce, column, is_null, named, number, relation, when
 from experiments.source_rows import SourceRows
 
-_RELATION = "offerwise_metric_values"
+_RELATION = "metric_values"
 _ASSIGNED = "assigned"
 
 

@@ -32,7 +32,7 @@ from experiments.queries import (
 )
 from experiments.windows import window_days
 
-_RELATION = "offerwise_units"
+_RELATION = "units"
 
 
 @dataclass(frozen=True)

@@ -326,8 +326,9 @@ def _portable(column: exp.Expr, kind: str) -> exp.Expr:
     if kind in {"TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"}:
         return exp.cast(column, exp.DType.TIMESTAMP)
     if kind in {"FLOAT", "DOUBLE"}:
-        not_a_number = exp.cast(exp.Literal.string("NaN"), exp.DType.DOUBLE)
-        return exp.Nullif(this=exp.cast(column, exp.DType.DOUBLE), expression=not_a_number)
+        value = exp.cast(column, exp.DType.DOUBLE)
+        # A comparison with NaN is pruned by a Parquet file's statistics, which leave NaN out.
+        return exp.case().when(exp.IsNan(this=value), exp.null()).else_(value.copy())
     return column
 
 
