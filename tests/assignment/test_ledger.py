@@ -1,0 +1,179 @@
+"""The ledger stays whole: killed at any moment, asked twice at once, damaged, or where nothing can be written."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from sqlglot import exp
+
+from experiments.assignment import assign
+from experiments.definition.errors import OutsideError
+from experiments.engines.connect import connect
+from experiments.engines.duckdb import DuckDBEngine
+from experiments.files import Workspace
+from experiments.ledger import Ledger, ledger_shape
+from experiments.queries import relation
+from tests.assignment.campaign import Campaign, members
+
+ROOT = Path(__file__).resolve().parents[2]
+ASSIGN = """
+import sys
+from offerwise.opening import open_experiment
+from experiments.assignment import assign
+def say(doing):
+    print(doing, flush=True)
+with open_experiment(sys.argv[1], engine="duckdb://?threads=1", out=sys.argv[2], progress=say) as experiment:
+    assign(experiment)
+"""
+
+
+def start(campaign: Campaign) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", ASSIGN, str(campaign.folder / "test.yml"), str(campaign.folder / "runs")]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def arms(campaign: Campaign) -> list[tuple[object, ...]]:
+    ledger = Ledger(Workspace(campaign.folder / "runs", "test-1"))
+    engine = connect(files=[campaign.folder])
+    ledger.read(engine, "ledger")
+    rows = engine.rows(exp.select("member", "arm", "batch").from_(relation("ledger")).order_by("member"))
+    engine.cancel_and_close()
+    return rows
+
+
+def test_a_kill_at_any_moment_leaves_the_ledger_whole(campaign: Campaign) -> None:
+    """Every kill leaves no batch or all of it, and the next call ends with the arms that an undisturbed one gives."""
+    people = members(4000)
+    campaign.write(people)
+    calm = Campaign(campaign.folder / "calm")
+    calm.folder.mkdir()
+    calm.write(people)
+    with calm.open() as experiment:
+        assign(experiment)
+    expected, moments = arms(calm), random.Random(7)
+    killed = 0
+    for stage in ("Drawing arms", *["Writing 4,000 members"] * 3, "Writing the send list of a"):
+        process = start(campaign)
+        assert process.stdout is not None
+        while (doing := process.stdout.readline()) and not doing.startswith(stage):
+            pass
+        time.sleep(moments.uniform(0, 0.08))
+        process.kill()
+        killed += process.wait() == -signal.SIGKILL
+        process.communicate()
+        assert arms(campaign) in ([], expected)
+        lists = campaign.folder / "runs" / "test-1" / "send_lists"
+        for path in lists.glob("*.csv"):
+            assert (
+                path.read_bytes() == (calm.folder / "runs" / "test-1" / "send_lists" / path.name).read_bytes()
+            )
+    assert killed > 0
+    process = start(campaign)
+    assert process.communicate()[1] == ""
+    assert arms(campaign) == expected
+    assert list((campaign.folder / "runs" / "test-1" / "ledger" / "tmp").iterdir()) == []
+
+
+def test_what_a_killed_command_left_is_seen_by_nobody_and_swept(campaign: Campaign) -> None:
+    campaign.write(members(60))
+    ledger = campaign.folder / "runs" / "test-1" / "ledger"
+    for stray in (
+        ledger / "tmp" / "batch.parquet",
+        ledger / "batches" / "batch-000000-0123456789abcdef.parquet",
+    ):
+        stray.parent.mkdir(parents=True, exist_ok=True)
+        stray.write_bytes(b"half")
+    assert arms(campaign) == []
+    with campaign.open() as experiment:
+        assign(experiment)
+    assert len(arms(campaign)) == 60
+    assert len(list((ledger / "batches").iterdir())) == 1
+    assert list((ledger / "tmp").iterdir()) == []
+
+
+def test_two_commands_at_once_give_one_result(campaign: Campaign) -> None:
+    campaign.write(members(3000))
+    processes = [start(campaign) for _ in range(3)]
+    for process in processes:
+        assert process.communicate()[1] == ""
+        assert process.returncode == 0
+    rows = arms(campaign)
+    assert len(rows) == 3000
+    assert {row[2] for row in rows} == {0}
+    assert len(list((campaign.folder / "runs" / "test-1" / "ledger").glob("manifest-*.json"))) == 1
+
+
+def test_a_manifest_is_never_overwritten(tmp_path: Path) -> None:
+    """Another writer who got past the lock and publishes first wins; the one who comes second says so."""
+    workspace = Workspace(tmp_path, "test-2")
+    ledger, rivals = Ledger(workspace), workspace.ledger / "manifest-1.json"
+
+    class Overtaken(DuckDBEngine):
+        def write(self, query: exp.Query, path: Path) -> None:
+            super().write(query, path)
+            rivals.write_bytes((workspace.ledger / "manifest-0.json").read_bytes())
+
+    ledger.append(DuckDBEngine(files=[tmp_path]), ledger_shape(), members=1, definition_sha256="a")
+    with pytest.raises(OutsideError, match="The ledger is as it was"):
+        ledger.append(Overtaken(files=[tmp_path]), ledger_shape(), members=1, definition_sha256="b")
+    assert rivals.read_bytes() == (workspace.ledger / "manifest-0.json").read_bytes()
+    assert ledger.locked_sha256 == "a"
+
+
+def damage(ledger: Path, how: str) -> None:
+    (batch,) = (ledger / "batches").iterdir()
+    if how == "missing":
+        batch.unlink()
+    elif how == "cut":
+        batch.write_bytes(batch.read_bytes()[:-10])
+    else:
+        (ledger / "manifest-0.json").write_text("{")
+
+
+@pytest.mark.parametrize("how", ["missing", "cut", "manifest"])
+def test_damage_is_told_and_nothing_is_drawn(campaign: Campaign, how: str) -> None:
+    campaign.write(members(60))
+    with campaign.open() as experiment:
+        assign(experiment)
+    ledger = campaign.folder / "runs" / "test-1" / "ledger"
+    damage(ledger, how)
+    with campaign.open() as experiment, pytest.raises(OutsideError, match="do not assign again"):
+        assign(experiment)
+    assert [path.name for path in ledger.glob("manifest-*.json")] == ["manifest-0.json"]
+
+
+def test_the_manifest_names_hash_size_and_members(campaign: Campaign) -> None:
+    campaign.write(members(60))
+    with campaign.open() as experiment:
+        assign(experiment)
+        sha256 = experiment.definition.origin.sha256
+        ledger = Ledger(experiment.workspace)
+        assert ledger.exists
+        assert ledger.locked_sha256 == sha256
+    body = json.loads((campaign.folder / "runs" / "test-1" / "ledger" / "manifest-0.json").read_text())
+    assert (body["schema"], body["experiment"], body["definition_sha256"]) == (
+        "offerwise.ledger/1",
+        "test-1",
+        sha256,
+    )
+    (batch,) = body["batches"]
+    file = campaign.folder / "runs" / "test-1" / "ledger" / "batches" / batch["file"]
+    done: Sequence[str] = subprocess.run(
+        ["sha256sum", str(file)], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert (batch["sha256"], batch["bytes"], batch["members"]) == (done[0], file.stat().st_size, 60)
+
+
+def test_an_out_that_is_a_file_is_told(campaign: Campaign) -> None:
+    campaign.write(members(10))
+    (campaign.folder / "runs").write_text("x")
+    with campaign.open() as experiment, pytest.raises(OutsideError, match="--out"):
+        assign(experiment)
