@@ -38,9 +38,9 @@ def estimate_effects(definition: Definition, contrasts: Contrasts) -> Effects:
     rows: list[Effect] = []
     pairs: list[Effect] = []
     for metric, role in roles(definition.goals):
-        rows += _rows(metric, role, overall_family(definition, contrasts, metric))
-        rows += _rows(metric, role, segment_family(definition, contrasts, metric))
-        pairs += _rows(metric, role, _pairs_family(definition, contrasts, metric))
+        rows += effect_rows(metric, role, overall_family(definition, contrasts, metric))
+        rows += effect_rows(metric, role, segment_family(definition, contrasts, metric))
+        pairs += effect_rows(metric, role, _pairs_family(definition, contrasts, metric))
     return Effects(tuple(rows), tuple(pairs))
 
 
@@ -95,7 +95,8 @@ def _family(
     return Family(tuple(found), correction or definition.design.correction, definition.design.alpha)
 
 
-def _rows(metric: str, role: Role, family: Family) -> Iterator[Effect]:
+def effect_rows(metric: str, role: Role, family: Family) -> Iterator[Effect]:
+    """The rows of a family, in its order."""
     for contrast, p_adjusted, adjusted in zip(
         family.contrasts, family.p_values(), family.intervals, strict=True
     ):
