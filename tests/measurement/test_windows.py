@@ -1,0 +1,58 @@
+"""Windows: open until the last member's has closed, to the microsecond."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from experiments.windows import window_state
+
+from .campaign import campaign
+from .test_member_units import SENT, assigned, people, sold, text
+
+CLOSES = SENT + timedelta(hours=24 * 14 + 5)
+
+
+@pytest.mark.parametrize(
+    ("now", "still_open"),
+    [
+        (SENT, 3),
+        (CLOSES - timedelta(hours=5), 1),
+        (CLOSES - timedelta(microseconds=1), 1),
+        (CLOSES, 0),
+        (CLOSES.astimezone().replace(microsecond=0) + timedelta(days=1), 0),
+    ],
+)
+def test_a_window_is_open_until_the_longest_of_the_last_member_closes(
+    tmp_path: Path, now: datetime, still_open: int
+) -> None:
+    drawn = assigned(3)
+    sends = pa.array([SENT, SENT, SENT + timedelta(hours=5)], pa.timestamp("us", tz="UTC"))
+    drawn = drawn.set_column(6, "planned_send_at", sends)
+    metric = "late: {type: count, from: sales, window_days: 14}"
+    tables = {"members": people(3), "sales": sold([])}
+    with campaign(tmp_path, text(metric), tables, drawn, now=now) as opened:
+        state = opened.measurement().window
+        check = opened.health()["window_open"]
+    assert (state.open_members, state.closes_at) == (still_open, CLOSES)
+    assert check.status == ("fail" if still_open else "pass")
+    assert "2026-11-13 13:00 (America/New_York)" in check.detail
+
+
+def test_metrics_of_the_members_own_row_have_no_window(tmp_path: Path) -> None:
+    recorded = """
+        data: {members: {table: members.parquet, key: id}}
+        arms: {control: {share: 0.5}, offers: {mail: {share: 0.5}}}
+        assignment: {method: recorded, from: members, column: arm}
+        metrics: {bought: {type: binary, from: members, value: bought}}
+        goals: {primary: {metric: bought}}
+        decision: {}
+    """
+    members = people(2, bought=pa.array([True, False]), arm=pa.array(["mail", "control"]))
+    early = datetime(1990, 1, 1, tzinfo=UTC)
+    with campaign(tmp_path, recorded, {"members": members}, assigned(2), now=early) as opened:
+        state = window_state(opened.experiment.definition, opened.experiment.engine, "assigned_rows", early)
+    assert (state.open_members, state.closes_at, state.is_open) == (0, None, False)
