@@ -10,6 +10,7 @@ import numpy as np
 from offerwise.demo.calendar import Season
 from offerwise.demo.members import HISTORY_DAYS, Population
 from offerwise.demo.tables import Integers, chance, instants, money, picked
+from offerwise.demo.truth import PLANTED
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -199,12 +200,18 @@ def feedback_table(population: Population, member: Integers, at: Integers, kind:
 
 
 def past_feedback(population: Population, seed: int, season: Season) -> pa.Table:
-    """Unsubscriptions of those who are opted out now, and complaints and praise of a few others."""
+    """A year of unsubscriptions, complaints and praise, as frequent as the planted truth has them without a campaign.
+
+    Who unsubscribed may have joined again, or left another channel: most of them can still be reached by SMS.
+    """
     rng = chance(seed, "past feedback")
-    left = np.flatnonzero(population.sms_opt_in == 0)
-    left = left[rng.random(len(left)) < 0.7]
-    spoke = rng.choice(len(population), len(population) // 300, replace=False)
-    member = np.concatenate([left, spoke])
-    kind = np.concatenate([np.zeros(len(left), dtype=np.int64), rng.choice([1, 2], len(spoke), p=[0.4, 0.6])])
-    days = season.days_ago(rng.random(len(member)), np.ones_like(member), np.full_like(member, 365))
+    n = len(population)
+    left = np.flatnonzero(
+        rng.random(n) < np.where(population.sms_opt_in == 0, 0.7, PLANTED.unsubscribed * 52)
+    )
+    complained = np.flatnonzero(rng.random(n) < PLANTED.complained * 26)
+    praised = np.flatnonzero(rng.random(n) < 0.01)
+    member = np.concatenate([left, complained, praised])
+    kind = np.repeat(np.arange(3), [len(left), len(complained), len(praised)])
+    days = rng.integers(1, 366, len(member))
     return feedback_table(population, member, season.moments(days, rng), kind)

@@ -74,7 +74,7 @@ class PlantedTruth:
 
 POINTS = ArmTruth(
     "pts500__care",
-    BySegment(0.003, 0.024, 0.012),
+    BySegment(0.003, 0.025, 0.013),
     redeemed_by_buyers=0.60,
     unsubscribed=0.0006,
     complained=0.0001,
@@ -90,7 +90,7 @@ COUPON = ArmTruth(
 )
 GIFT = ArmTruth(
     "gift__care",
-    BySegment(0.040, 0.003, 0.002),
+    BySegment(0.037, 0.003, 0.002),
     redeemed_by_buyers=0.50,
     redeemed_by_others=0.004,
     unsubscribed=0.0005,
@@ -116,7 +116,7 @@ PLANTED = PlantedTruth(
         replace(
             COUPON,
             arm="cpn20__urgent",
-            purchase=BySegment(0.018, 0.016, 0.012),
+            purchase=BySegment(0.017, 0.015, 0.011),
             unsubscribed=0.0011,
             complained=0.0002,
         ),
