@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.definition.errors import Fault, InputError
-from experiments.definition.origin import KeyPath, Place
+from experiments.definition.origin import KeyPath, Place, without_dots
 from experiments.definition.yamlfile import YamlFile, read_yaml
 
 EXTENDS = "extends"
@@ -67,7 +67,7 @@ def _read_brand(file: YamlFile, above: tuple[Path, ...]) -> YamlFile:
     name = file.data[EXTENDS]
     if not isinstance(name, str) or not name:
         raise refuse("is not the name of a file", "write the brand's file, such as `extends: brand.yml`")
-    path = file.path.parent / name
+    path = without_dots(file.path.parent / name)
     if not path.is_file():
         raise refuse(f"there is no file {path}", "write its path relative to this file")
     if path.resolve() in (*above, file.path.resolve()):

@@ -39,6 +39,11 @@ def place_of(places: Mapping[KeyPath, Place], key_path: KeyPath) -> Place:
     return places[key_path]
 
 
+def without_dots(path: Path) -> Path:
+    """The absolute path through real folders, without `..`; the last name stays, for a link may be named for its type."""
+    return path.parent.resolve() / path.name
+
+
 @dataclass(frozen=True)
 class Origin:
     """The files behind a definition.
@@ -68,7 +73,7 @@ class Origin:
 
     def resolve_file(self, key_path: KeyPath, name: str) -> Path:
         """The absolute path of a file that the value at `key_path` names, relative to the file in which it stands."""
-        return (self.place(key_path).file.parent / name).absolute()
+        return without_dots(self.place(key_path).file.parent / name)
 
     def resolve_table(self, source: str) -> str:
         """The table behind a data source: a file as absolute path, a table of the engine as it is written."""
