@@ -146,7 +146,7 @@ class _Builder:
         data: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = key_node.value
-            if not isinstance(key, str) or not key or key_node.tag == f"{_TAG}null":
+            if not isinstance(key, str) or not _is_text(key) or key_node.tag == f"{_TAG}null":
                 self._fault(key_node, key_path, "a key is not a word", "write `key: value`")
                 continue
             here = (*key_path, key)
@@ -173,6 +173,8 @@ class _Builder:
             return text.lower() == "true"
         if kind in {"int", "float"}:
             return _number(kind, text)
+        if text and not _is_text(text):
+            self._fault(node, key_path, "holds an escape that is no character", "write the character itself")
         if kind not in {"str", "timestamp"}:
             self._fault(node, key_path, f"the tag {node.tag} has no meaning here", "write the plain value")
         return text
@@ -183,6 +185,13 @@ class _Builder:
     def _give_up(self, node: Node, key_path: KeyPath) -> NoReturn:
         self._fault(node, key_path, "aliases (`*name`) repeat too much", "write the values out")
         raise InputError(self.faults)
+
+
+def _is_text(text: str) -> bool:
+    """Whether it can be written to a file: neither empty, nor with NUL, nor with half of a surrogate pair."""
+    return (
+        bool(text) and "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+    )
 
 
 def _number(kind: str, text: str) -> int | Decimal | str:
