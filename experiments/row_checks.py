@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from sqlglot import exp
 
@@ -48,7 +48,7 @@ def _check_key(experiment: Experiment, name: str, rows: SourceRows) -> Iterator[
     (found,) = fetch_rows(experiment.engine, counts.from_(rows.table))
     at = ("data", name, "key")
     if missing := found["rows"] - found["keys"]:
-        cause = f"{missing:,} rows of {name} have no `{source.key}`"
+        cause = f"`{source.key}` is missing in {_rows(missing)} of {name}"
         yield origin.fault(at, cause, "give every row the member's key, or take the rows out")
     if doubled := found["keys"] - found["members"]:
         example = exp.select(named(exp.Min(this=rows.member), "key")).from_(rows.table)
@@ -56,7 +56,7 @@ def _check_key(experiment: Experiment, name: str, rows: SourceRows) -> Iterator[
             exp.GT(this=exp.Count(this=key.copy()), expression=exp.Literal.number(1))
         )
         (first,) = fetch_rows(experiment.engine, example.order_by(column("key")).limit(1))
-        cause = f"{doubled:,} rows of {name} repeat a `{source.key}`, for example {first['key']}"
+        cause = f"`{source.key}` repeats in {_rows(doubled)} of {name}, for example {first['key']}"
         yield origin.fault(at, cause, "keep one row a member")
 
 
@@ -65,22 +65,40 @@ def _check_labels(experiment: Experiment, rows: SourceRows) -> Iterator[Fault]:
     definition = experiment.definition
     name = definition.assignment.column
     assert name is not None, "the definition asks recorded arms for their column"
-    label = experiment.engine.as_key(column(name, _ALIAS))
-    query = exp.select(named(label, "label"), named(exp.Count(this=exp.Star()), "rows")).from_(rows.table)
-    query = query.group_by(label.copy())
     known, at = arm_of_label(definition), ("assignment", "column")
-    unknown = {
-        row["label"]: row["rows"] for row in fetch_rows(experiment.engine, query) if row["label"] not in known
-    }
-    if nobodys := unknown.pop(None, 0):
-        cause = f"{nobodys:,} rows have no value in `{name}`"
-        yield definition.origin.fault(at, cause, "take them out, or give them their arm")
-    for text, count in sorted(unknown.items(), key=lambda item: -item[1])[:_LABELS_SHOWN]:
-        cause = f"{count:,} rows have {text!r} in `{name}`, which is no arm"
-        yield definition.origin.fault(at, cause, choose(text, known, "label under assignment.values"))
+    unknown = _unknown_labels(experiment, rows, column(name, _ALIAS), tuple(known))
+    for text, count, _ in unknown[:_LABELS_SHOWN]:
+        if text is None:
+            cause, remedy = f"`{name}` is missing in {_rows(count)}", "take them out, or give them their arm"
+        else:
+            cause = f"`{name}` holds {text!r}, which is no arm, in {_rows(count)}"
+            remedy = choose(text, known, "label")
+        yield definition.origin.fault(at, cause, remedy)
     if len(unknown) > _LABELS_SHOWN:
-        cause = f"{len(unknown) - _LABELS_SHOWN:,} more values in `{name}` are no arm"
+        more = unknown[0][2] - _LABELS_SHOWN
+        cause = f"`{name}` holds {more:,} more values that are no arm"
         yield definition.origin.fault(at, cause, "name the column with the recorded arms")
+
+
+def _unknown_labels(
+    experiment: Experiment, rows: SourceRows, label: exp.Expr, known: Sequence[str]
+) -> list[tuple[str | None, int, int]]:
+    """The most frequent labels that are no arm: label, its rows, and how many such labels there are."""
+    engine, text = experiment.engine, experiment.engine.as_key(label)
+    is_known = exp.In(this=engine.collated(text), expressions=[exp.Literal.string(one) for one in known])
+    query = (
+        exp.select(
+            named(text, "label"),
+            named(exp.Count(this=exp.Star()), "rows"),
+            named(exp.Window(this=exp.Count(this=exp.Star())), "labels"),
+        )
+        .from_(rows.table)
+        .where(exp.or_(is_null(label.copy()), exp.not_(is_known)))
+        .group_by(text.copy())
+        .order_by(exp.Ordered(this=column("rows"), desc=True), engine.collated(column("label")))
+        .limit(_LABELS_SHOWN + 1)
+    )
+    return [(row["label"], int(row["rows"]), int(row["labels"])) for row in fetch_rows(engine, query)]
 
 
 def _check_outcomes(experiment: Experiment, rows: Mapping[str, SourceRows]) -> Iterator[Fault]:
@@ -96,7 +114,7 @@ def _check_outcomes(experiment: Experiment, rows: Mapping[str, SourceRows]) -> I
         if found["missing"]:
             yield experiment.definition.origin.fault(
                 ("metrics", name),
-                f"{found['missing']:,} rows of {metric.from_} have a missing value",
+                f"the value is missing in {_rows(found['missing'])} of {metric.from_}",
                 "say `missing: zero` or `missing: drop`, or mend the data",
             )
 
@@ -114,3 +132,7 @@ def _is_missing(rows: SourceRows, metric: MeasuredMetric) -> exp.Expr:
     if value is None:
         return is_null(condition)
     return when(condition, is_null(value), is_null(condition.copy()))
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"
