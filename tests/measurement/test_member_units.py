@@ -75,9 +75,9 @@ def sold(rows: list[tuple[str, float | Decimal | None]], kind: pa.DataType | Non
 def refusal(folder: Path, metrics: tuple[str, ...], members: pa.Table, sales: pa.Table) -> str:
     """What is said when the units cannot be built, without the folder's name."""
     tables = {"members": members, "sales": sales}
-    with campaign(folder, text(*metrics), tables, assigned(len(members))) as opened:
-        with pytest.raises(InputError) as refused:
-            opened.units()
+    drawn = assigned(len(members))
+    with campaign(folder, text(*metrics), tables, drawn) as opened, pytest.raises(InputError) as refused:
+        opened.units()
     return str(refused.value).replace(f"{folder}/", "")
 
 
@@ -101,8 +101,12 @@ def test_a_condition_that_cannot_be_told_is_missing_too(tmp_path: Path) -> None:
 
 def test_a_missing_value_of_an_event_is_refused_and_not_counted_as_0(tmp_path: Path) -> None:
     sales = sold([("0", 5.0), ("0", None), ("2", None), ("nobody", None), ("1", 2.0)])
-    said = refusal(tmp_path, ("spend: {type: sum, from: sales, value: amount, window_days: 7}",), people(4), sales)
-    assert said.startswith("small.yml:21: metrics.spend: 2 members assigned have a row in their window whose `value`")
+    said = refusal(
+        tmp_path, ("spend: {type: sum, from: sales, value: amount, window_days: 7}",), people(4), sales
+    )
+    assert said.startswith(
+        "small.yml:21: metrics.spend: 2 members assigned have a row in their window whose `value`"
+    )
     assert "COALESCE" in said
 
 
@@ -137,7 +141,9 @@ def test_the_cap_is_the_inverted_cdf_of_the_non_zero_values(tmp_path: Path, quan
     buyers = draws.integers(0, 900, len(amounts))
     rows = [(str(buyer), float(amount)) for buyer, amount in zip(buyers, amounts, strict=True)]
     metric = f"spend: {{type: sum, from: sales, value: amount, window_days: 7, winsorize_at: {quantile}}}"
-    with campaign(tmp_path, text(metric), {"members": people(1_000), "sales": sold(rows)}, assigned(1_000)) as opened:
+    with campaign(
+        tmp_path, text(metric), {"members": people(1_000), "sales": sold(rows)}, assigned(1_000)
+    ) as opened:
         units = opened.units()
         found = opened.rows(units, "raw__spend", "metric__spend")
     raw = np.array([values[0] for values in found.values()])
@@ -176,7 +182,9 @@ def test_all_metrics_of_a_source_are_computed_in_one_pass_over_it(tmp_path: Path
     )
     with campaign(tmp_path, text(*metrics), {"members": people(2), "sales": sold([])}, assigned(2)) as opened:
         definition, engine = opened.experiment.definition, opened.experiment.engine
-        rows = SourceRows(definition, engine, definition.data["sales"], opened.catalogue.sources["sales"], "s")
+        rows = SourceRows(
+            definition, engine, definition.data["sales"], opened.catalogue.sources["sales"], "s"
+        )
         query = event_pass(rows, dict(definition.metrics), "assigned_rows").query
     assert [table.name for table in query.find_all(exp.Table)].count(rows.opened.relation) == 1
 
@@ -189,7 +197,9 @@ def test_the_grocers_sales_add_up_to_the_cent(tmp_path: Path, shared: Path) -> N
     ids = keys.unique().to_pylist()
     before = datetime(2016, 12, 1, tzinfo=UTC)
     drawn = assigned(len(ids)).set_column(0, "member", pa.array(ids))
-    drawn = drawn.set_column(6, "planned_send_at", pa.array([before] * len(ids), pa.timestamp("us", tz="UTC")))
+    drawn = drawn.set_column(
+        6, "planned_send_at", pa.array([before] * len(ids), pa.timestamp("us", tz="UTC"))
+    )
     metrics = (
         "spend: {type: sum, from: sales, value: amount, window_days: 500}",
         "baskets: {type: count, from: sales, window_days: 500}",
