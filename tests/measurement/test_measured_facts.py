@@ -94,7 +94,10 @@ def test_two_missing_gifts_are_refused_or_declared_and_never_counted(tmp_path: P
     file.write_text(KARLAN.format(table=table, missing=""), encoding="utf8")
     with opened(file, shared / "data", tmp_path) as experiment, pytest.raises(InputError) as refused:
         measured(experiment)
-    assert "metrics.amount: 2 rows of members have a missing value" in str(refused.value)
+    (fault,) = refused.value.faults
+    assert (fault.line, fault.key) == (19, "metrics.amount")
+    assert "2 rows" in fault.cause
+    assert "missing: drop" in fault.remedy
     file.write_text(KARLAN.format(table=table, missing=", missing: drop"), encoding="utf8")
     with opened(file, shared / "data", tmp_path) as experiment:
         found, health = measured(experiment)
