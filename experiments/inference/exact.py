@@ -80,6 +80,14 @@ def _choose(upper: float, lower: float, alternative: Alternative) -> float:
 
 def _boschloo_upper(table: TwoByTwo) -> float:
     """One-sided p-value for a higher rate in the arm."""
+    if table.members_arm > table.members_versus:
+        # The same question about failures, with the smaller arm first: the tables below stay small.
+        table = TwoByTwo(
+            table.members_versus - table.successes_versus,
+            table.members_versus,
+            table.members_arm - table.successes_arm,
+            table.members_arm,
+        )
     n_arm, n_versus = table.members_arm, table.members_versus
     fisher = _fisher_upper(n_arm, n_versus)
     observed = fisher[table.successes_arm, table.successes_versus]
@@ -117,7 +125,7 @@ def _fisher_upper(n_arm: int, n_versus: int) -> Array:
     possible = (versus >= 0) & (versus <= n_versus)
     inside = np.where(possible, versus, 0)
     logs = _log_choose(n_arm, arm) + _log_choose(n_versus, inside) - _log_choose(n_arm + n_versus, total)
-    probability = np.where(possible, np.exp(logs), 0.0)
+    probability = np.exp(np.where(possible, logs, -np.inf))
     tails = probability[::-1].cumsum(axis=0)[::-1]
     rows = np.arange(n_arm + 1)[:, None]
     return np.asarray(tails[rows, rows + np.arange(n_versus + 1)[None, :]], dtype=float)

@@ -69,7 +69,8 @@ class PlannedProportion:
             pooled = (arm * rate + versus * self.baseline) / (arm + versus)
             null = pooled, pooled
         else:
-            null = restricted_rates(rate, arm, self.baseline, versus, difference)
+            expected = arm * rate, arm * (1 - rate), versus * self.baseline, versus * (1 - self.baseline)
+            null = restricted_rates(expected, difference)
         return self._error(null[0], null[1], arm, versus)
 
     def true_error(self, effect: float, arm: float, versus: float) -> float:

@@ -26,7 +26,7 @@ def test_golden_small_table(golden):
     assert fisher == pytest.approx(expected["fisher"], rel=1e-6)
 
 
-@pytest.mark.parametrize("table", [TwoByTwo(3, 12, 9, 14), TwoByTwo(0, 30, 4, 11), TwoByTwo(2, 90, 8, 60)])
+@pytest.mark.parametrize("table", [TwoByTwo(3, 12, 9, 14), TwoByTwo(0, 30, 4, 11), TwoByTwo(2, 90, 8, 60), TwoByTwo(1, 1, 6, 40)])
 @pytest.mark.parametrize("alternative", ["two-sided", "greater", "less"])
 def test_boschloo_is_scipys(table, alternative):
     cells = [
@@ -81,3 +81,11 @@ def test_a_rare_arm_with_many_successes_elsewhere():
     table = TwoByTwo(9, 100, 50_000, 1_000_000)
     expected = binom.sf(9, 100, 0.05) + binom.pmf(9, 100, 0.05) / 2
     assert mid_p(table, "greater") == pytest.approx(expected, rel=2e-3)
+
+
+def test_a_lone_member_against_many_is_quick_and_exact():
+    """The arm's only member succeeds: at rate p only that table is as extreme."""
+    p = boschloo(TwoByTwo(1, 1, 0, 40_000), "greater")
+    worst = max(rate * (1 - rate) ** 40_000 for rate in np.linspace(0, 1e-3, 100_001))
+    assert p == pytest.approx(worst, rel=1e-6)
+    assert boschloo(TwoByTwo(40_000, 40_000, 0, 1), "greater") == pytest.approx(p, rel=1e-6)

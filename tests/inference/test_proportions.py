@@ -81,9 +81,7 @@ def test_restricted_rates_maximise_the_likelihood(table, difference):
             + xlogy(table.members_versus - table.successes_versus, 1 - other)
         )
 
-    arm, versus = restricted_rates(
-        table.rate_arm, table.members_arm, table.rate_versus, table.members_versus, difference
-    )
+    arm, versus = restricted_rates(table.counts, difference)
     low, high = max(0.0, difference), min(1.0, 1 + difference)
     assert low <= arm <= high
     assert arm - versus == pytest.approx(difference, abs=1e-12)
