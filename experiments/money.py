@@ -104,7 +104,7 @@ class Books:
         """The uncapped total of a metric over an arm."""
         measured = self.contrasts.metrics[metric]
         moments = measured.raw[arm] if measured.raw and arm in measured.raw else measured.arm(arm)
-        return moments.total(measured.value)
+        return _amount(moments.total(measured.value))
 
     def _attributed_revenue(self, arm: str) -> float | None:
         if self.formula is None or not self.formula.revenue:
@@ -167,4 +167,9 @@ class Books:
         if not capped:
             return None
         measured = [self.contrasts.metrics[metric] for metric in capped]
-        return sum(self._total(m.metric, arm) - m.arm(arm).total(m.value) for m in measured)
+        return _amount(sum(self._total(m.metric, arm) - m.arm(arm).total(m.value) for m in measured))
+
+
+def _amount(total: float) -> float:
+    """A total to the millionth of the currency: what lies below is the rounding of sums about a pilot."""
+    return round(total, 6) + 0.0

@@ -42,6 +42,7 @@ BASE: dict[str, Any] = {
         "channel": {"id": "sms", "cost_per_send": CONTACT},
     },
     "audience": {
+        "snapshot": "2026-11-25",
         "segments": [{"id": "vip", "when": "tier = 'vip'"}, {"id": "others", "when": "otherwise"}],
     },
     "assignment": {"method": "recorded", "from": "members", "column": "arm"},

@@ -1,0 +1,207 @@
+"""The design: sample sizes of R and rpact, the history one window before the snapshot, and plans that cannot work."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from decision.campaign import Campaign, Did, define, sentences
+from experiments.contrasts import Contrasts
+from experiments.definition.model import Definition
+from experiments.design import Available, design, plan_design, planned_members
+from experiments.documents import Design
+from experiments.history import Past
+from experiments.inference.moments import Moments
+from experiments.measurement import Cell
+from offerwise.opening import open_experiment
+
+SNAPSHOT = date(2026, 11, 25)
+OURS = {"method": "hash", "from": None, "column": None}
+
+
+def plan(definition: Definition, eligible: int, control: Did | None = None) -> Design:
+    """The design on members that are there, when the past was like this control."""
+    past = Past("history", Campaign({"control": control or Did()}).measure(definition).metrics)
+    available = Available(eligible, {}, planned_members(definition, eligible))
+    return plan_design(definition, available, past, sentences(definition))
+
+
+def two_arms(folder: Path, control: str, offer: str, **changes: object) -> Definition:
+    arms = {
+        "control": {"share": control},
+        "offers": {"=": {"points": {"label": "Points", "share": offer}}},
+    }
+    return define(folder, arms=arms, assignment=OURS, **changes)
+
+
+@pytest.mark.parametrize(
+    ("control", "offer", "needed"),
+    [
+        # R power.prop.test(p1 = .04, p2 = .044, power = .8): 39474.76 in each group.
+        ("1/2", "1/2", 2 * 39_474.76167),
+        # rpact getSampleSizeRates(pi1 = .044, pi2 = .04, allocationRatioPlanned = 9).
+        ("1/10", "9/10", 222_422.064),
+    ],
+)
+def test_members_needed_for_a_rate(tmp_path: Path, control: str, offer: str, needed: float) -> None:
+    definition = two_arms(tmp_path, control, offer, design={"baseline": 0.04, "minimum_effect": 0.004})
+    planned = plan(definition, 300_000)
+    assert planned.members_needed == pytest.approx(needed, abs=3)
+    assert planned.feasible
+    assert planned.arms[0].power > 0.8
+    assert (planned.baseline, planned.baseline_source) == (0.04, "definition")
+    tight = plan(definition, planned.members_needed)
+    assert tight.arms[0].power == pytest.approx(0.8, abs=1e-4)
+    assert tight.arms[0].detectable_effect == pytest.approx(0.004, rel=1e-3)
+    assert not plan(definition, planned.members_needed - 100).feasible
+
+
+def test_members_needed_for_a_mean(tmp_path: Path) -> None:
+    # R power.t.test(delta = 1, sd = 20, power = .8): 6280.06 in each group.
+    goals = {"primary": {"metric": "spend"}, "secondary": []}
+    definition = two_arms(tmp_path, "1/2", "1/2", goals=goals, design={"minimum_effect": 1})
+    planned = plan(definition, 20_000, Did(spread=20.0))
+    assert planned.members_needed == pytest.approx(12_561, abs=1)
+    assert planned.baseline_source == "history"
+
+
+def test_a_plan_that_cannot_find_its_own_effect_is_refused_with_what_it_needs(tmp_path: Path) -> None:
+    definition = define(tmp_path, assignment=OURS, design={"minimum_effect": 0.005})
+    planned = plan(definition, 40_000)
+    assert not planned.feasible
+    assert [reason.code for reason in planned.reasons[:3]] == ["underpowered"] * 3
+    assert f"{planned.members_needed:,} are needed" in planned.reasons[0].text
+    assert planned.alpha_each == pytest.approx(0.05 / 3)
+    assert plan(definition, planned.members_needed + 4).feasible
+
+
+def test_an_audience_smaller_than_the_sample_is_refused(tmp_path: Path) -> None:
+    definition = define(tmp_path, assignment={**OURS, "sample_size": 50_000}, design={"minimum_effect": 0.02})
+    planned = plan(definition, 49_999)
+    assert not planned.feasible
+    assert planned.reasons[0].code == "audience_too_small"
+    assert plan(definition, 80_000).audience == 50_000
+
+
+def test_a_past_without_variance_plans_nothing(tmp_path: Path) -> None:
+    definition = define(tmp_path, assignment=OURS, design={"minimum_effect": 0.02})
+    planned = plan(definition, 50_000, Did(rate=0.0, spend=0.0))
+    assert not planned.feasible
+    assert planned.reasons[0].code == "baseline_unknown"
+    assert planned.arms[0].power is None
+
+
+def test_every_correction_has_its_level(tmp_path: Path) -> None:
+    levels = {
+        correction: plan(
+            define(tmp_path / correction, assignment=OURS, design={"correction": correction}), 50_000
+        ).alpha_each
+        for correction in ("none", "bonferroni", "holm", "hochberg", "bh", "dunnett")
+    }
+    assert levels["none"] == 0.05
+    assert {levels[name] for name in ("bonferroni", "holm", "hochberg", "bh")} == {0.05 / 3}
+    # Two-sided tail of 2.34897, the critical value for three arms with equal shares (R multcomp).
+    assert levels["dunnett"] == pytest.approx(0.018826, abs=2e-5)
+
+
+def test_guardrail_power_is_said_and_warned_of(tmp_path: Path) -> None:
+    goals = {
+        "guardrails": [
+            {"metric": "unsubscribed", "better": "down", "limit": 0.001},
+            {"metric": "spend", "better": "up", "limit_relative": 0.2},
+        ]
+    }
+    definition = define(tmp_path, assignment=OURS, goals=goals, design={"minimum_effect": 0.02})
+    planned = plan(definition, 40_000, Did(unsubscribed=0.004))
+    weak, strong = planned.guardrails
+    assert weak.power is not None
+    assert weak.power < 0.5
+    assert strong.limit == -0.2
+    assert strong.power is not None
+    assert strong.power > 0.9
+    assert planned.feasible
+    assert "guardrail_underpowered" in [reason.code for reason in planned.reasons]
+
+
+def test_cost_budget_and_best_control_share(tmp_path: Path) -> None:
+    offers = {"points": {"unit_cost": 5.0, "charged_when": "redeemed", "share": "1/4"}}
+    definition = define(
+        tmp_path,
+        arms={"offers": offers},
+        assignment={**OURS, "sample_size": 40_000},
+        design={"baseline": 0.05, "minimum_effect": 0.02},
+        rollout={"budget": {"amount": 1_000.0}},
+    )
+    planned = plan(definition, 60_000)
+    assert planned.expected_cost == pytest.approx(10_000 * (3 * 0.05 + 0.07 * 5.0))
+    assert planned.best_control_share == pytest.approx(1 / (1 + 3**0.5))
+    short = next(reason for reason in planned.reasons if reason.code == "budget_short")
+    # 0.05 a member with the cheapest arms, 0.40 with the dearest.
+    assert "2,500 of the 20,000" in short.text
+    assert "20,000 with the cheapest" in short.text
+    assert (planned.budget, planned.currency) == (1_000.0, "CNY")
+
+
+def test_covariates_of_the_past_sharpen_the_plan(tmp_path: Path) -> None:
+    definition = two_arms(tmp_path, "1/2", "1/2", design={"minimum_effect": 0.02})
+    rng = np.random.default_rng(3)
+    past_spend = rng.normal(0, 1, 5_000)
+    spend = 0.8 * past_spend + rng.normal(0, 0.6, 5_000)
+    moments = Moments.from_rows(("spend", "before"), np.column_stack([spend, past_spend]))
+    measured = Campaign().measure(definition).metrics["spend"]
+    covered = replace(measured, covariates=("before",), cells={Cell("control", "", ""): moments})
+    # R squared of the regression that made the data: .64 of the variance.
+    assert Past("history", {"spend": covered}).explained("spend") == pytest.approx(0.64, abs=0.03)
+    assert Past("history", {"spend": measured}).explained("spend") == 0
+    assert Contrasts({"spend": covered}).metrics["spend"].covariates == ("before",)
+
+
+def test_history_is_measured_on_those_who_were_eligible_then(tmp_path: Path) -> None:
+    """A hundred members bought 200 days ago; ten of them again in the fortnight before the snapshot."""
+    orders = [(member, SNAPSHOT - timedelta(days=200)) for member in range(100)]
+    orders += [(member, SNAPSHOT - timedelta(days=10)) for member in range(10)]
+    with (tmp_path / "members.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("member_id",), *((f"m{member:03}",) for member in range(100))])
+    with (tmp_path / "orders.csv").open("w", newline="") as file:
+        rows = [(f"m{member:03}", f"{day} 12:00:00", 10) for member, day in orders]
+        csv.writer(file).writerows([("member_id", "paid_at", "amount"), *rows])
+    definition = {
+        "version": 1,
+        "id": "dormant",
+        "title": "Dormant members",
+        "owner": "a@example.com",
+        "hypothesis": "They come back.",
+        "currency": "CNY",
+        "timezone": "Asia/Shanghai",
+        "data": {
+            "members": {"table": "members.csv", "key": "member_id"},
+            "orders": {"table": "orders.csv", "key": "member_id", "time": "paid_at"},
+        },
+        "features": {"quiet": {"from": "orders", "days_since": "last"}},
+        "audience": {"snapshot": str(SNAPSHOT), "include": "quiet >= 100"},
+        "arms": {
+            "control": {"share": "1/2"},
+            "offers": {"mail": {"share": "1/2"}},
+            "channel": {"id": "sms", "cost_per_send": 0.05},
+        },
+        "assignment": {"method": "hash"},
+        "send": {"days": [str(SNAPSHOT), str(SNAPSHOT + timedelta(days=1))]},
+        "metrics": {"converted": {"type": "binary", "from": "orders", "window_days": 14}},
+        "goals": {"primary": {"metric": "converted"}},
+        "design": {"minimum_effect": 0.2},
+        "decision": {},
+    }
+    file = tmp_path / "definition.yml"
+    file.write_text(json.dumps(definition), encoding="utf8")
+    with open_experiment(file, out=tmp_path / "runs") as experiment:
+        planned = design(experiment)
+    assert (planned.baseline, planned.baseline_source) == (pytest.approx(0.1), "history")
+    assert (planned.eligible, planned.refused["include"]) == (90, 10)
+    assert planned.duration_days == 2 + 14
+    assert [arm.members for arm in planned.arms] == [45]
