@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from experiments.audience import PROFILE, Audience, build_audience, carried, snapshot_of, used_columns
 from experiments.catalogue import Catalogue
-from experiments.column_checks import RESERVED
+from experiments.definition.audience import RESERVED
 from experiments.definition.errors import OutsideError, RefusedError
 from experiments.definition.lock import Difference, canonical_json, differences
 from experiments.engines.protocol import ColumnType

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 from sqlglot import exp
 
 from experiments.catalogue import Catalogue
-from experiments.column_checks import RESERVED
+from experiments.definition.audience import RESERVED
 from experiments.definition.expressions import Expression
 from experiments.definition.model import Definition
 from experiments.draws import below_share, purpose_hash
@@ -38,7 +38,7 @@ class Audience:
     Attributes:
         relation: The temporary table with one row a member: `member` (the key as text), `segment` (NULL where the definition has none),
             `refused_by` (the first reason of `REFUSALS` that removes the member; NULL for eligible), every feature, and each members'
-            column that the definition uses under its own name, unless that is a name of `column_checks.RESERVED`.
+            column that the definition uses under its own name, unless that is a name of `definition.audience.RESERVED`.
         columns: Its columns and their types.
         members: How many members there are.
         eligible: How many may enter.

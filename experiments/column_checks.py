@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from experiments.definition.audience import Feature
+from experiments.definition.audience import CONTACTS, RESERVED, SEGMENT, Feature
 from experiments.definition.errors import Fault
 from experiments.definition.expressions import Expression
 from experiments.definition.metrics import CONTACT_COST, BinaryMetric, FormulaMetric, RatioMetric, SumMetric
 from experiments.definition.model import MEMBERS, Definition
 from experiments.definition.origin import KeyPath
-from experiments.definition.rules.assignment import SEGMENT
-from experiments.definition.rules.audience import CONTACTS
 from experiments.definition.suggest import choose
 from experiments.engines.protocol import ColumnType
 from experiments.engines.translate import Root, check_types, kind_of
@@ -22,11 +20,6 @@ from experiments.source_table import SourceTable
 CHANNEL = "channel"
 CONTACT_KIND = "kind"
 """Columns of the contacts: how a contact was sent, and whether it was care or marketing."""
-RESERVED = frozenset(
-    {"experiment", "member", "arm", SEGMENT, "stratum", "batch", "propensity", "planned_send_at", "assigned_at",
-     "definition_sha256", "refused_by"}
-)  # fmt: skip
-"""Names of the columns that an assignment has of its own."""
 
 _KEY = frozenset({ColumnType.TEXT, ColumnType.INTEGER})
 _LABEL = _KEY | {ColumnType.BOOLEAN}

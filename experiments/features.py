@@ -13,11 +13,10 @@ from sqlglot import exp
 
 from experiments.catalogue import Catalogue
 from experiments.column_checks import CHANNEL, CONTACT_KIND
-from experiments.definition.audience import ContactCap, Feature
+from experiments.definition.audience import CONTACTS, ContactCap, Feature
 from experiments.definition.expressions import Expression
 from experiments.definition.model import MEMBERS, Definition
 from experiments.definition.presets import STAGES
-from experiments.definition.rules.audience import CONTACTS
 from experiments.engines.protocol import ColumnType, Engine
 from experiments.engines.translate import calendar_day, kind_of, translate
 from experiments.experiment import Experiment

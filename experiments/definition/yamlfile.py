@@ -175,6 +175,7 @@ class _Builder:
             return _number(kind, text)
         if text and not _is_text(text):
             self._fault(node, key_path, "holds an escape that is no character", "write the character itself")
+            return repr(text)
         if kind not in {"str", "timestamp"}:
             self._fault(node, key_path, f"the tag {node.tag} has no meaning here", "write the plain value")
         return text

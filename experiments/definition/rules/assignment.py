@@ -7,7 +7,7 @@ from datetime import time
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from experiments.definition.arms import Arms
-from experiments.definition.audience import Assignment, Audience, Send
+from experiments.definition.audience import SEGMENT, Assignment, Audience, Send
 from experiments.definition.draft import Draft, Problem
 from experiments.definition.origin import KeyPath
 from experiments.definition.rules.sources import unknown_source
@@ -16,9 +16,6 @@ from experiments.definition.suggest import choose, nearest
 SMS = "sms"
 SMS_HOURS = (time(8), time(21))
 """No marketing SMS from 21:00 to 08:00."""
-
-SEGMENT = "segment"
-"""The stratum that is the member's segment."""
 
 
 def check_assignment(draft: Draft) -> Iterator[Problem]:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from experiments.definition.audience import Audience, Segment
+from experiments.definition.audience import CONTACTS, Audience, Segment
 from experiments.definition.draft import Draft, Problem
 from experiments.definition.expressions import OTHERWISE
 from experiments.definition.origin import KeyPath
 from experiments.definition.suggest import nearest
-
-CONTACTS = "contacts"
-"""The event source with every contact; it has the columns `channel` and `kind` beside its key and time."""
 
 
 def check_audience(draft: Draft) -> Iterator[Problem]:

@@ -4,23 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from experiments.definition.audience import RESERVED
 from experiments.definition.draft import Draft, Problem
 from experiments.definition.metrics import CONTACT_COST
 
-RESERVED = frozenset(
-    {
-        "member",
-        "arm",
-        "segment",
-        "stratum",
-        "batch",
-        "propensity",
-        "planned_send_at",
-        "refused_by",
-        CONTACT_COST,
-    }
-)
-"""Columns that Offerwise itself adds to a member's row."""
+_OURS = RESERVED | {CONTACT_COST}
 
 
 def check_names(draft: Draft) -> Iterator[Problem]:
@@ -29,7 +17,7 @@ def check_names(draft: Draft) -> Iterator[Problem]:
     for block in ("features", "metrics"):
         for name in draft.names(block):
             folded = name.casefold()
-            if folded in RESERVED:
+            if folded in _OURS:
                 yield Problem((block, name), f"`{folded}` is a name that Offerwise uses itself", "rename it")
             elif folded in seen:
                 yield Problem((block, name), f"the name is taken by {seen[folded]}", "rename one of them")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from experiments.definition.audience import SEGMENT
 from experiments.definition.draft import Draft, Problem
 from experiments.definition.metrics import FormulaMetric, RatioMetric
 from experiments.definition.model import MEMBERS
 from experiments.definition.origin import KeyPath
-
-_SEGMENT = "segment"
 
 
 def check_known_before(draft: Draft, key: KeyPath, name: str) -> Iterator[Problem]:
@@ -18,7 +17,7 @@ def check_known_before(draft: Draft, key: KeyPath, name: str) -> Iterator[Proble
     if name in draft.names("metrics"):
         yield Problem(key, f"`{name}` is a metric: it is measured after the assignment", remedy)
         return
-    is_our_segment = name == _SEGMENT and draft.audience is not None and bool(draft.audience.segments)
+    is_our_segment = name == SEGMENT and draft.audience is not None and bool(draft.audience.segments)
     if is_our_segment or name in draft.names("features"):
         return
     for metric, columns in _outcome_columns(draft):
