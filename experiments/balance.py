@@ -24,7 +24,7 @@ def balance(experiment: Experiment, assigned: Assigned) -> tuple[Balance, ...]:
 
     |mean_arm - mean_control| / sqrt((variance_arm + variance_control) / 2), over members whose value is known (Austin 2009,
     Statistics in Medicine 28). A text counts as one feature of 0 and 1 for each of its values, and the largest of these is shown; so does
-    a boolean. Features with no variance in either arm have 0, or are left out where an arm knows no value.
+    a boolean. A feature without variance in both arms has 0; one that control does not know is left out.
 
     Returns:
         One row a feature, the largest difference first.
@@ -56,10 +56,10 @@ def _numbers(experiment: Experiment, assigned: Assigned, name: str) -> Mapping[s
     query = exp.select(
         named(column("arm"), "arm"),
         named(exp.Avg(this=value), "mean"),
-        named(exp.VariancePop(this=value.copy()), "variance"),
+        named(exp.Variance(this=value.copy()), "variance"),
     ).from_(relation(assigned.relation))
     rows = fetch_rows(experiment.engine, query.group_by(column("arm")))
-    return {row["arm"]: (row["mean"], row["variance"]) for row in rows if row["mean"] is not None}
+    return {row["arm"]: (row["mean"], row["variance"] or 0.0) for row in rows if row["mean"] is not None}
 
 
 def _of_values(experiment: Experiment, assigned: Assigned, name: str) -> Iterator[float]:
