@@ -16,6 +16,7 @@ from experiments.engines.protocol import Engine
 from experiments.experiment import Experiment
 from experiments.formulas import measured_parts
 from experiments.inference.moments import Moments, pool
+from experiments.member_values import missing_rule
 from experiments.moments_query import MomentsQuery, cell_columns, cell_of, mean_pilots
 from experiments.queries import coalesce, column, count_where, fetch_rows, named, number, relation
 from experiments.units import Units, build_units
@@ -201,7 +202,7 @@ def _sample_groups(definition: Definition, units: Units) -> dict[tuple[str, ...]
         dropping = [
             units.metric_columns[part]
             for part in measured_parts(definition.metrics, name)
-            if getattr(definition.metrics[part], "missing", None) == "drop" and units.missing.get(part, 0)
+            if missing_rule(definition.metrics[part]) == "drop" and units.missing.get(part, 0)
         ]
         groups.setdefault(tuple(sorted(dropping)), []).append(name)
     return groups

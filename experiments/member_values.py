@@ -9,7 +9,14 @@ from sqlglot import exp
 
 from experiments.assigned import Assigned
 from experiments.catalogue import Catalogue
-from experiments.definition.metrics import BinaryMetric, CountMetric, MeasuredMetric, Metric, SumMetric
+from experiments.definition.metrics import (
+    BinaryMetric,
+    CountMetric,
+    MeasuredMetric,
+    Metric,
+    Missing,
+    SumMetric,
+)
 from experiments.engines.protocol import ColumnType
 from experiments.events import event_pass
 from experiments.experiment import Experiment
@@ -83,6 +90,11 @@ def member_values(experiment: Experiment, catalogue: Catalogue, assigned: Assign
                 query = query.select(named(value.missing, missing[name]))
     experiment.engine.create(_RELATION, query)
     return MemberValues(_RELATION, assigned.columns, values, missing)
+
+
+def missing_rule(metric: Metric) -> Missing | None:
+    """What the definition says of a metric's missing values; None where it says nothing."""
+    return metric.missing if isinstance(metric, BinaryMetric | SumMetric | CountMetric) else None
 
 
 def _by_source(metrics: Mapping[str, Metric]) -> Mapping[str, Mapping[str, MeasuredMetric]]:

@@ -11,12 +11,13 @@ from sqlglot import exp
 from experiments.assigned import Assigned
 from experiments.catalogue import Catalogue
 from experiments.definition.errors import Fault, InputError
-from experiments.definition.metrics import CountMetric, FormulaMetric, Metric, RatioMetric, SumMetric
+from experiments.definition.metrics import CountMetric, FormulaMetric, RatioMetric, SumMetric
 from experiments.definition.model import Definition
+from experiments.definition.origin import KeyPath
 from experiments.engines.protocol import ColumnType
 from experiments.experiment import Experiment
 from experiments.formulas import formula_value, measured_parts
-from experiments.member_values import MemberValues, member_values
+from experiments.member_values import MemberValues, member_values, missing_rule
 from experiments.queries import (
     all_of,
     as_double,
@@ -117,7 +118,7 @@ def _refuse_unmeasured(definition: Definition, facts: _Facts) -> None:
     faults: list[Fault] = []
     for name, members in facts.missing.items():
         metric = definition.metrics[name]
-        if not members or getattr(metric, "missing", None) is not None:
+        if not members or missing_rule(metric) is not None:
             continue
         if window_days(definition, metric) is None:
             cause = f"{members:,} members assigned have a missing value"
@@ -152,7 +153,7 @@ def _create(experiment: Experiment, values: MemberValues, facts: _Facts) -> Unit
         raw_columns=raw_columns,
         caps=facts.caps,
         covariate_columns=covariate_columns,
-        missing={name: n for name, n in facts.missing.items() if getattr(metrics[name], "missing", None)},
+        missing={name: n for name, n in facts.missing.items() if missing_rule(metrics[name]) is not None},
     )
 
 
@@ -164,14 +165,12 @@ def _metric(experiment: Experiment, name: str, values: Mapping[str, exp.Expr]) -
     """A metric's value; a formula only where every part that may be dropped is there, even if it could do without."""
     metrics = experiment.definition.metrics
     found = as_double(formula_value(experiment.definition, experiment.engine, name, values, column("arm")))
-    dropped = [values[part] for part in measured_parts(metrics, name) if _drops(metrics[part])]
+    dropped = [
+        values[part] for part in measured_parts(metrics, name) if missing_rule(metrics[part]) == "drop"
+    ]
     if not dropped or not isinstance(metrics[name], FormulaMetric):
         return found
     return when(all_of(exp.not_(is_null(part)) for part in dropped), found)
-
-
-def _drops(metric: Metric) -> bool:
-    return getattr(metric, "missing", None) == "drop"
 
 
 def _covariate(name: str, kind: ColumnType) -> exp.Expr:
@@ -183,27 +182,33 @@ def _covariate(name: str, kind: ColumnType) -> exp.Expr:
 
 def _refuse_undefined(experiment: Experiment, units: Units) -> None:
     """Refuse a formula without a value although its parts have one, and values beyond any double."""
-    metrics = experiment.definition.metrics
-    query = exp.select(named(exp.Count(this=exp.Star()), "members"))
-    for name, of in units.metric_columns.items():
-        query = query.select(named(exp.Max(this=exp.Abs(this=column(of))), f"largest__{name}"))
-        if isinstance(metrics[name], FormulaMetric):
-            parts = [column(units.metric_columns[part]) for part in measured_parts(metrics, name)]
-            undefined = all_of([is_null(column(of)), *(exp.not_(is_null(part)) for part in parts)])
-            query = query.select(named(count_where(undefined), f"undefined__{name}"))
+    definition = experiment.definition
+    keys: dict[str, KeyPath] = {of: ("metrics", name, "value") for name, of in units.metric_columns.items()}
+    keys |= {of: ("metrics", name, "value") for name, of in units.raw_columns.items()}
+    keys |= dict.fromkeys(units.covariate_columns.values(), ("design", "covariates"))
+    formulas = [name for name, metric in definition.metrics.items() if isinstance(metric, FormulaMetric)]
+    query = exp.select(*(named(exp.Max(this=exp.Abs(this=column(of))), of) for of in keys))
+    for name in formulas:
+        parts = [column(units.metric_columns[part]) for part in measured_parts(definition.metrics, name)]
+        formula = column(units.metric_columns[name])
+        undefined = all_of([is_null(formula), *(exp.not_(is_null(part)) for part in parts)])
+        query = query.select(named(count_where(undefined), f"undefined__{name}"))
     (row,) = fetch_rows(experiment.engine, query.from_(relation(units.relation)))
-    faults: list[Fault] = []
-    for name in units.metric_columns:
-        place = ("metrics", name, "value")
-        if undefined_members := row.get(f"undefined__{name}"):
-            cause = f"the formula has no value for {undefined_members:,} members, because it divides by 0"
-            remedy = "divide by what is never 0, or make a metric of type ratio"
-            faults.append(experiment.definition.origin.fault(place, cause, remedy))
-        largest = row[f"largest__{name}"]
-        if largest is not None and not math.isfinite(largest):
-            remedy = "mend the rows whose value is infinite"
-            faults.append(
-                experiment.definition.origin.fault(place, "a member's value is not a finite number", remedy)
-            )
+    faults = [
+        definition.origin.fault(
+            key, "a member's value is not a finite number", "mend the rows that are infinite"
+        )
+        for of, key in keys.items()
+        if row[of] is not None and not math.isfinite(row[of])
+    ]
+    faults += [
+        definition.origin.fault(
+            ("metrics", name, "value"),
+            f"the formula has no value for {row[f'undefined__{name}']:,} members, because it divides by 0",
+            "divide by what is never 0, or make a metric of type ratio",
+        )
+        for name in formulas
+        if row[f"undefined__{name}"]
+    ]
     if faults:
         raise InputError(faults)
