@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from dataclasses import replace
-from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from decision.campaign import Campaign, Did, define, sentences
+from decision.dormant import write_campaign
 from experiments.contrasts import Contrasts
 from experiments.definition.model import Definition
 from experiments.design import Available, design, plan_design, planned_members
@@ -21,7 +19,6 @@ from experiments.inference.moments import Moments
 from experiments.measurement import Cell
 from offerwise.opening import open_experiment
 
-SNAPSHOT = date(2026, 11, 25)
 OURS = {"method": "hash", "from": None, "column": None}
 
 
@@ -163,43 +160,7 @@ def test_covariates_of_the_past_sharpen_the_plan(tmp_path: Path) -> None:
 
 
 def test_history_is_measured_on_those_who_were_eligible_then(tmp_path: Path) -> None:
-    """A hundred members bought 200 days ago; ten of them again in the fortnight before the snapshot."""
-    orders = [(member, SNAPSHOT - timedelta(days=200)) for member in range(100)]
-    orders += [(member, SNAPSHOT - timedelta(days=10)) for member in range(10)]
-    with (tmp_path / "members.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([("member_id",), *((f"m{member:03}",) for member in range(100))])
-    with (tmp_path / "orders.csv").open("w", newline="") as file:
-        rows = [(f"m{member:03}", f"{day} 12:00:00", 10) for member, day in orders]
-        csv.writer(file).writerows([("member_id", "paid_at", "amount"), *rows])
-    definition = {
-        "version": 1,
-        "id": "dormant",
-        "title": "Dormant members",
-        "owner": "a@example.com",
-        "hypothesis": "They come back.",
-        "currency": "CNY",
-        "timezone": "Asia/Shanghai",
-        "data": {
-            "members": {"table": "members.csv", "key": "member_id"},
-            "orders": {"table": "orders.csv", "key": "member_id", "time": "paid_at"},
-        },
-        "features": {"quiet": {"from": "orders", "days_since": "last"}},
-        "audience": {"snapshot": str(SNAPSHOT), "include": "quiet >= 100"},
-        "arms": {
-            "control": {"share": "1/2"},
-            "offers": {"mail": {"share": "1/2"}},
-            "channel": {"id": "sms", "cost_per_send": 0.05},
-        },
-        "assignment": {"method": "hash"},
-        "send": {"days": [str(SNAPSHOT), str(SNAPSHOT + timedelta(days=1))]},
-        "metrics": {"converted": {"type": "binary", "from": "orders", "window_days": 14}},
-        "goals": {"primary": {"metric": "converted"}},
-        "design": {"minimum_effect": 0.2},
-        "decision": {},
-    }
-    file = tmp_path / "definition.yml"
-    file.write_text(json.dumps(definition), encoding="utf8")
-    with open_experiment(file, out=tmp_path / "runs") as experiment:
+    with open_experiment(write_campaign(tmp_path), out=tmp_path / "runs") as experiment:
         planned = design(experiment)
     assert (planned.baseline, planned.baseline_source) == (pytest.approx(0.1), "history")
     assert (planned.eligible, planned.refused["include"]) == (90, 10)
