@@ -49,7 +49,7 @@ def mid_p(table: TwoByTwo, alternative: Alternative) -> float:
     half = probabilities[at] / 2
     upper = float(probabilities[at + 1 :].sum() + half)
     lower = float(probabilities[:at].sum() + half)
-    return _choose(upper, lower, alternative)
+    return combine_tails(upper, lower, alternative)
 
 
 def boschloo(table: TwoByTwo, alternative: Alternative) -> float:
@@ -69,10 +69,11 @@ def boschloo(table: TwoByTwo, alternative: Alternative) -> float:
     )
     upper = _boschloo_upper(table) if alternative != "less" else 1.0
     lower = _boschloo_upper(mirrored) if alternative != "greater" else 1.0
-    return _choose(upper, lower, alternative)
+    return combine_tails(upper, lower, alternative)
 
 
-def _choose(upper: float, lower: float, alternative: Alternative) -> float:
+def combine_tails(upper: float, lower: float, alternative: Alternative) -> float:
+    """The p-value of an alternative from both one-sided ones: twice the smaller for two sides, at most 1."""
     if alternative == "two-sided":
         return min(1.0, 2 * min(upper, lower))
     return min(1.0, upper if alternative == "greater" else lower)

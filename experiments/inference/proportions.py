@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 
-from experiments.inference.exact import boschloo, mid_p
+from experiments.inference.exact import boschloo, combine_tails, mid_p
 from experiments.inference.lift import Lift, log_ratio_lift
 from experiments.inference.moments import Moments
 from experiments.inference.score import TwoByTwo, difference_interval, difference_z, pooled_z, ratio_z
@@ -107,9 +108,27 @@ class ScoreComparison:
         )
 
 
+class ExactComparison(ScoreComparison, ABC):
+    """An exact test of equality; score tests of any other difference, and the score interval.
+
+    Where the exact p-value and the interval disagree about 0, the p-value rules.
+    """
+
+    @property
+    @abstractmethod
+    def one_sided(self) -> tuple[float, float]:
+        """Exact p-values for a higher and for a lower rate in the arm."""
+
+    def p_value(self, null: float = 0.0, alternative: Alternative = "two-sided") -> float:
+        """As the score comparison's, but exact for null = 0; two-sided is twice the smaller tail."""
+        if null != 0:
+            return super().p_value(null, alternative)
+        return combine_tails(*self.one_sided, alternative)
+
+
 @dataclass(frozen=True)
-class BoschlooComparison(ScoreComparison):
-    """Boschloo's exact test of equality, score tests of any other difference: method `boschloo`."""
+class BoschlooComparison(ExactComparison):
+    """Boschloo's unconditional exact test: method `boschloo`."""
 
     @property
     def method(self) -> str:
@@ -117,19 +136,14 @@ class BoschlooComparison(ScoreComparison):
         return "boschloo"
 
     @cached_property
-    def _one_sided(self) -> tuple[float, float]:
+    def one_sided(self) -> tuple[float, float]:
+        """By the least favourable common rate."""
         return boschloo(self.table, "greater"), boschloo(self.table, "less")
-
-    def p_value(self, null: float = 0.0, alternative: Alternative = "two-sided") -> float:
-        """As the score comparison's; exact for null = 0, where it overrules the interval."""
-        if null != 0:
-            return super().p_value(null, alternative)
-        return _exact_p(self._one_sided, alternative)
 
 
 @dataclass(frozen=True)
-class ConditionalMidPComparison(ScoreComparison):
-    """Fisher's conditional test of equality with mid-p, score tests otherwise: method `exact_conditional`."""
+class ConditionalMidPComparison(ExactComparison):
+    """Fisher's conditional test with mid-p: method `exact_conditional`."""
 
     @property
     def method(self) -> str:
@@ -137,14 +151,9 @@ class ConditionalMidPComparison(ScoreComparison):
         return "exact_conditional"
 
     @cached_property
-    def _one_sided(self) -> tuple[float, float]:
+    def one_sided(self) -> tuple[float, float]:
+        """Given all margins of the table."""
         return mid_p(self.table, "greater"), mid_p(self.table, "less")
-
-    def p_value(self, null: float = 0.0, alternative: Alternative = "two-sided") -> float:
-        """As the score comparison's; exact for null = 0, where it overrules the interval."""
-        if null != 0:
-            return super().p_value(null, alternative)
-        return _exact_p(self._one_sided, alternative)
 
 
 def compare_proportions(table: TwoByTwo) -> ScoreComparison:
@@ -168,13 +177,6 @@ def tabulate(arm: Moments, versus: Moments, metric: str) -> TwoByTwo:
     """
     counts = [_successes(moments, metric) for moments in (arm, versus)]
     return TwoByTwo(counts[0], arm.count, counts[1], versus.count)
-
-
-def _exact_p(one_sided: tuple[float, float], alternative: Alternative) -> float:
-    upper, lower = one_sided
-    if alternative == "two-sided":
-        return min(1.0, 2 * min(upper, lower))
-    return upper if alternative == "greater" else lower
 
 
 def _successes(moments: Moments, metric: str) -> int:

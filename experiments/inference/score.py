@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from scipy.optimize import brentq
 
+# Below this a difference is none: its square would not be a number any more.
+_NO_DIFFERENCE = 1e-150
+
 Counts = tuple[float, float, float, float]
 
 
@@ -146,7 +149,7 @@ def restricted_rates(counts: Counts, difference: float) -> tuple[float, float]:
     if difference < 0:
         other, arm = restricted_rates((other_hit, other_miss, arm_hit, arm_miss), -difference)
         return arm, other
-    if difference == 0:
+    if difference < _NO_DIFFERENCE:
         pooled = (arm_hit + other_hit) / sum(counts)
         return pooled, pooled
     room = 1.0 - difference

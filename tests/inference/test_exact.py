@@ -26,7 +26,9 @@ def test_golden_small_table(golden):
     assert fisher == pytest.approx(expected["fisher"], rel=1e-6)
 
 
-@pytest.mark.parametrize("table", [TwoByTwo(3, 12, 9, 14), TwoByTwo(0, 30, 4, 11), TwoByTwo(2, 90, 8, 60), TwoByTwo(1, 1, 6, 40)])
+@pytest.mark.parametrize(
+    "table", [TwoByTwo(3, 12, 9, 14), TwoByTwo(0, 30, 4, 11), TwoByTwo(2, 90, 8, 60), TwoByTwo(1, 1, 6, 40)]
+)
 @pytest.mark.parametrize("alternative", ["two-sided", "greater", "less"])
 def test_boschloo_is_scipys(table, alternative):
     cells = [
