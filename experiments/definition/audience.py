@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date, time
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from experiments.definition.block import Block, ColumnName, Days, ExactShare, Name, Slug
 from experiments.definition.errors import BadValueError
@@ -133,6 +133,17 @@ class Holdout(Block):
     """What draws it; never change it."""
 
 
+def _label(value: object) -> object:
+    """Data say `true` and `1` where YAML reads a boolean and a number."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int) else value
+
+
+Label = Annotated[str, BeforeValidator(_label), WithJsonSchema({"type": ["string", "integer", "boolean"]})]
+"""A value of a column, as text."""
+
+
 class Assignment(Block):
     """How arms are drawn, or where the arms that another system drew are read."""
 
@@ -148,7 +159,7 @@ class Assignment(Block):
     """The source with the recorded arms."""
     column: ColumnName | None = None
     """The column with the recorded arms."""
-    values: Mapping[str, str | int] | None = None
+    values: Mapping[str, Label] | None = None
     """Arm to its label in the column, where they differ."""
 
 

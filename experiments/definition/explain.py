@@ -70,7 +70,7 @@ def _discriminator(detail: ErrorDetails) -> str:
 _UNKNOWN_KEY = "there is no such key"
 _MISSING = "is missing"
 
-_NAMES = {
+_NAMES: Mapping[str, str] = {
     r"^[A-Za-z0-9][A-Za-z0-9._-]*$": "use ASCII letters, digits, `.`, `_` and `-`, and begin with a letter or digit",
     r"^[A-Za-z_][A-Za-z0-9_]*$": "use ASCII letters, digits and `_`, and begin with a letter",
     r"^[A-Z]{3}$": "write three capital letters, such as CNY",

@@ -7,6 +7,7 @@ names, so a statement, a subquery, a window, an aggregate, a star, a placeholder
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, NoReturn
@@ -37,7 +38,7 @@ class DaysBetween(exp.Expression, exp.Func):
 
 
 _OPERATOR = frozenset({"this", "expression"})
-_ALLOWED: dict[type[exp.Expr], frozenset[str]] = {
+_ALLOWED: Mapping[type[exp.Expr], frozenset[str]] = {
     **dict.fromkeys((exp.And, exp.Or, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE), _OPERATOR),
     **dict.fromkeys((exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Like, exp.Is, DaysBetween), _OPERATOR),
     **dict.fromkeys(

@@ -90,6 +90,14 @@ def test_what_differs_is_named(lock_of, text: str, keys: list[str]) -> None:
     assert differences(old, old) == []
 
 
+def test_a_label_is_text_however_it_is_written(lock_of) -> None:
+    recorded = (EXAMPLES / "hillstrom.yml").read_text(encoding="utf8")
+    before = "{control: No E-Mail, mens: Mens E-Mail, womens: Womens E-Mail}"
+    plain, quoted = "{control: 0, mens: true, womens: 2}", "{control: '0', mens: 'true', womens: '2'}"
+    assert before in recorded
+    assert lock_of(recorded.replace(before, plain)) == lock_of(recorded.replace(before, quoted))
+
+
 def test_differences_give_both_values(lock_of) -> None:
     (_, old), (_, new) = lock_of(WINBACK), lock_of(changed(("sample_size: 180000", "sample_size: 90000")))
     assert differences(old, new) == [("assignment.sample_size", 180000, 90000)]

@@ -77,7 +77,7 @@ def _check_recorded(draft: Draft, assignment: Assignment) -> Iterator[Problem]:
 def _check_values(arms: Arms, assignment: Assignment) -> Iterator[Problem]:
     values = dict(assignment.values or {})
     ids = [arm.id for arm in arms.resolved]
-    labels = [str(label) for label in values.values()]
+    labels = list(values.values())
     for index, arm in enumerate(values):
         key: KeyPath = ("assignment", "values", arm)
         if arm not in ids:
