@@ -29,9 +29,9 @@ def find_obstacle(
 
     Invalid: a sample ratio's p-value (overall, over the segments, over the send days) is below `srm_p_below` or a ledger is
     not as it was drawn, or one of the checks fails that `invalid_if` asks for (`arm_missing`, `sample_below_plan`), or a
-    member stands in the assignment twice. Too early: a window is open. A fixed
-    design has one look, after every window has closed, so that no effect is shown before, whatever
-    `invalid_if.window_open` says; a broken experiment is broken at any time and comes first.
+    member stands in the assignment twice. Too early: a window is open. A fixed design has one look, after every window has
+    closed, so that no effect is shown before, whatever `invalid_if.window_open` says; a broken experiment is broken at any
+    time and comes first.
     """
     broken = [
         sentences.reason(check.check, detail=check.detail) for check in health if _breaks(check, definition)
