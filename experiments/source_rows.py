@@ -45,7 +45,7 @@ class SourceRows:
 
     @property
     def happened(self) -> exp.Expr:
-        """When the row's event happened, as an instant.
+        """When the row's event happened, as an instant; of an event that is known by its day only, local midnight.
 
         Raises:
             ValueError: The source has no time, so its rows are not events.

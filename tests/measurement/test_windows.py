@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
@@ -56,3 +57,29 @@ def test_metrics_of_the_members_own_row_have_no_window(tmp_path: Path) -> None:
     with campaign(tmp_path, recorded, {"members": members}, assigned(2), now=early) as opened:
         state = window_state(opened.experiment.definition, opened.experiment.engine, "assigned_rows", early)
     assert (state.open_members, state.closes_at, state.is_open) == (0, None, False)
+
+
+@pytest.mark.parametrize("kind", ["instant", "local"])
+def test_a_window_holds_its_first_moment_and_not_its_last(tmp_path: Path, kind: str) -> None:
+    """Over the end of summer time, when seven times 24 hours end at another hour of the local clock."""
+    tick, week = timedelta(microseconds=1), timedelta(hours=24 * 7)
+    moments = {"0": SENT - tick, "1": SENT, "2": SENT + week - tick, "3": SENT + week}
+    zone = ZoneInfo("America/New_York")
+    local = [moment.astimezone(zone).replace(tzinfo=None) for moment in moments.values()]
+    times = {
+        "instant": pa.array(list(moments.values()), pa.timestamp("us", tz="Asia/Shanghai")),
+        "local": pa.array(local, pa.timestamp("us")),
+    }
+    sales = pa.table({"buyer": list(moments), "at": times[kind]})
+    with campaign(tmp_path, text(), {"members": people(4), "sales": sales}, assigned(4)) as opened:
+        found = opened.rows(opened.units(), "metric__bought")
+    assert found == {"0": (0.0,), "1": (1.0,), "2": (1.0,), "3": (0.0,)}
+
+
+def test_an_event_of_a_day_counts_from_its_local_midnight(tmp_path: Path) -> None:
+    """A purchase on the day of the send, of which only the day is known, lies before the send."""
+    days = [date(2026, 10, 30), date(2026, 10, 31), date(2026, 11, 6), date(2026, 11, 7)]
+    sales = pa.table({"buyer": ["0", "1", "2", "3"], "at": pa.array(days, pa.date32())})
+    with campaign(tmp_path, text(), {"members": people(4), "sales": sales}, assigned(4)) as opened:
+        found = opened.rows(opened.units(), "metric__bought")
+    assert found == {"0": (0.0,), "1": (1.0,), "2": (1.0,), "3": (0.0,)}
