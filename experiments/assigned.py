@@ -29,8 +29,9 @@ class Assigned:
     """Everybody assigned, by intention to treat.
 
     Attributes:
-        relation: The temporary table with one row a member: `member, arm, segment, stratum, batch, propensity, planned_send_at`
-            (NULL for recorded arms), and the features and members' columns of the audience, as of the snapshot.
+        relation: The temporary table with one row a member: `member, arm, segment, stratum, batch,
+            propensity, planned_send_at` (NULL for recorded arms), and the features and members' columns of
+            the audience, as of the snapshot.
         columns: Its columns and their types.
         locked: Whether the definition is the one that the arms were drawn by.
         recorded: Whether another system drew the arms.
@@ -47,7 +48,8 @@ class Assigned:
 def assigned_members(experiment: Experiment, catalogue: Catalogue) -> Assigned:
     """Read everybody assigned: from the ledger, or for recorded arms from the data.
 
-    Of recorded members those count who are eligible by the definition; of ours everybody counts, whatever became of them.
+    Of recorded members those count who are eligible by the definition; of ours everybody counts, whatever
+    became of them.
 
     Raises:
         RefusedError: Nobody is assigned yet.

@@ -30,9 +30,9 @@ _RANKED = "ranked"
 def assign(experiment: Experiment) -> Assignment:
     """Draw the eligible members who have no arm yet, write the ledger and the send lists, and lock the definition.
 
-    The draw is the contract's: `hash` by the member's own md5, `stratified` by rank within a stratum and a batch. Members who are new since the
-    last call, or for whom the sample still has room, are a new batch; nobody who has an arm ever changes it, and a call with
-    nobody new changes no file's content.
+    The draw is the contract's: `hash` by the member's own md5, `stratified` by rank within a stratum and a
+    batch. Members who are new since the last call, or for whom the sample still has room, are a new batch;
+    nobody who has an arm ever changes it, and a call with nobody new changes no file's content.
 
     Raises:
         InputError: The data do not fit the definition.
@@ -136,7 +136,8 @@ def _nobody(audience: Audience) -> RefusedError:
 def _entering(experiment: Experiment, audience: Audience, room: int | None) -> exp.Select:
     """Who is drawn now: eligible, without an arm, and among the lowest (sample hash, key) where the sample has limits.
 
-    Columns: `member, segment, stratum, drawn_by` (the key of the draw: the unit's, else the member's) and `digits` (the hash of the arm).
+    Columns: `member, segment, stratum, drawn_by` (the key of the draw: the unit's, else the member's) and
+    `digits` (the hash of the arm).
     """
     definition, engine = experiment.definition, experiment.engine
     unit = definition.audience.unit

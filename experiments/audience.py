@@ -36,13 +36,15 @@ class Audience:
     """Every member, with segment and eligibility.
 
     Attributes:
-        relation: The temporary table with one row a member: `member` (the key as text), `segment` (NULL where the definition has none),
-            `refused_by` (the first reason of `REFUSALS` that removes the member; NULL for eligible), every feature, and each members'
-            column that the definition uses under its own name, unless that is a name of `definition.audience.RESERVED`.
+        relation: The temporary table with one row a member: `member` (the key as text), `segment` (NULL where
+            the definition has none), `refused_by` (the first reason of `REFUSALS` that removes the member;
+            NULL for eligible), every feature, and each members' column that the definition uses under its own
+            name, unless that is a name of `definition.audience.RESERVED`.
         columns: Its columns and their types.
         members: How many members there are.
         eligible: How many may enter.
-        refused: Reason to the members it removed, all reasons in order; members whom an earlier reason removed are not counted again.
+        refused: Reason to the members it removed, all reasons in order; members whom an earlier reason
+            removed are not counted again.
     """
 
     relation: str
@@ -55,8 +57,8 @@ class Audience:
 def build_audience(experiment: Experiment, catalogue: Catalogue, *, snapshot: date | None = None) -> Audience:
     """Decide on every member, by rows before 00:00 of the snapshot only.
 
-    A condition that is NULL does not hold. A contact cap removes a member who already had `max` contacts in its rolling days, because the
-    test would add one.
+    A condition that is NULL does not hold. A contact cap removes a member who already had `max` contacts in
+    its rolling days, because the test would add one.
 
     Args:
         experiment: The experiment.

@@ -22,9 +22,10 @@ _OF_ASSIGNMENT = frozenset({"member", "arm", "stratum", "batch", "propensity", "
 def balance(experiment: Experiment, assigned: Assigned) -> tuple[Balance, ...]:
     """The largest standardised difference between any arm and control, for each feature known before the snapshot.
 
-    |mean_arm - mean_control| / sqrt((variance_arm + variance_control) / 2), over members whose value is known (Austin 2009,
-    Statistics in Medicine 28). A text counts as one feature of 0 and 1 for each of its values, and the largest of these is shown; so does
-    a boolean. A feature without variance in both arms has 0; one that control does not know is left out.
+    |mean_arm - mean_control| / sqrt((variance_arm + variance_control) / 2), over members whose value is known
+    (Austin 2009, Statistics in Medicine 28). A text counts as one feature of 0 and 1 for each of its values,
+    and the largest of these is shown; so does a boolean. A feature without variance in both arms has 0; one
+    that control does not know is left out.
 
     Returns:
         One row a feature, the largest difference first.

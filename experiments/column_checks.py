@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from experiments.definition.audience import CONTACTS, RESERVED, SEGMENT, Feature
@@ -34,7 +34,7 @@ class ColumnChecks:
     """What was found: the types of the features, and every fault."""
 
     features: Kinds
-    faults: list[Fault]
+    faults: tuple[Fault, ...]
 
 
 def check_columns(experiment: Experiment, sources: Mapping[str, SourceTable]) -> ColumnChecks:
@@ -50,7 +50,7 @@ def check_columns(experiment: Experiment, sources: Mapping[str, SourceTable]) ->
     checker.metrics()
     if MEMBERS in sources:
         checker.members({**sources[MEMBERS].columns, **features})
-    return ColumnChecks(features, checker.faults)
+    return ColumnChecks(features, tuple(checker.faults))
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,8 @@ class _Checker:
         """A feature's columns, and its type; where it is at fault, the type that it would have."""
         at: KeyPath = ("features", name)
         members = self.sources_kinds.get(MEMBERS, {})
-        if name in members or name in RESERVED:
-            owner = "a column of the members" if name in members else "a column of the assignment"
-            self._report(at, f"the feature has the name of {owner}", "give it another name")
+        if name in members:
+            self._report(at, "the feature has the name of a column of the members", "give it another name")
         if feature.stages is not None:
             return ColumnType.TEXT
         kinds = self.sources_kinds.get(feature.from_ or MEMBERS)
@@ -116,65 +115,50 @@ class _Checker:
             if metric.where is not None:
                 self._expression((*at, "where"), metric.where, kinds, "boolean")
             if isinstance(metric, BinaryMetric | SumMetric) and metric.value is not None:
-                root: Root = (
-                    "boolean"
-                    if isinstance(metric, BinaryMetric) and _is_condition(metric.value, kinds)
-                    else "numeric"
-                )
+                may_be_condition = isinstance(metric, BinaryMetric) and _is_condition(metric.value, kinds)
+                root: Root = "boolean" if may_be_condition else "numeric"
                 self._expression((*at, "value"), metric.value, kinds, root)
 
     def members(self, kinds: Kinds) -> None:
-        """What reads the members' columns and the features: audience, strata, covariates, policies, recorded arms."""
+        """What reads members' columns and features: audience, strata, covariates, policies, recorded arms."""
         audience, assignment = self.definition.audience, self.definition.assignment
-        for name, feature in self.definition.features.items():
-            if feature.on is not None:
-                self._column(("features", name, "on"), feature.on, kinds, _NUMBER, "a number")
         if audience.include is not None:
             self._expression(("audience", "include"), audience.include, kinds, "boolean")
         for number, segment in enumerate(audience.segments):
             if isinstance(segment.when, Expression):
                 self._expression(("audience", "segments", number, "when"), segment.when, kinds, "boolean")
         if audience.unit is not None:
-            self._column(
-                ("audience", "unit"), audience.unit, self.sources_kinds[MEMBERS], _KEY, "text or an integer"
-            )
+            own = self.sources_kinds[MEMBERS]
+            self._carried(("audience", "unit"), audience.unit, own, _KEY, "text or an integer")
         recorded = self.sources_kinds.get(assignment.from_ or MEMBERS)
         if assignment.column is not None and recorded is not None:
             path = ("assignment", "column")
             self._column(path, assignment.column, recorded, _LABEL, "text, an integer or true/false")
-        self._carried(kinds)
-
-    def _carried(self, kinds: Kinds) -> None:
-        """Names that become columns of the assignment."""
+        self._listed(
+            ("assignment", "strata"), assignment.strata, kinds, _LABEL, "text, an integer or true/false"
+        )
+        covariates, boolean = self.definition.design.covariates, ColumnType.BOOLEAN
+        self._listed(("design", "covariates"), covariates, kinds, _NUMBER | {boolean}, "a number")
         uplift = self.definition.uplift.features if self.definition.uplift else ()
-        named: list[tuple[KeyPath, tuple[str, ...], frozenset[ColumnType], str]] = [
-            (
-                ("assignment", "strata"),
-                self.definition.assignment.strata,
-                _LABEL,
-                "text, an integer or true/false",
-            ),
-            (
-                ("design", "covariates"),
-                self.definition.design.covariates,
-                _NUMBER | {ColumnType.BOOLEAN},
-                "a number",
-            ),
-            (("uplift", "features"), uplift, _LABEL | _NUMBER, "a number, text or true/false"),
-        ]
-        for at, names, allowed, wanted in named:
-            for number, name in enumerate(names):
-                path = (*at, number)
-                if name == SEGMENT and self.definition.audience.segments and at[0] != "design":
-                    continue
-                if name in kinds and name in RESERVED:
-                    self._report(
-                        path,
-                        f"the column `{name}` has the name of a column of the assignment",
-                        "rename it in the data",
-                    )
-                else:
-                    self._column(path, name, kinds, allowed, wanted)
+        self._listed(("uplift", "features"), uplift, kinds, _LABEL | _NUMBER, "a number, text or true/false")
+
+    def _listed(
+        self, at: KeyPath, names: Sequence[str], kinds: Kinds, allowed: frozenset[ColumnType], wanted: str
+    ) -> None:
+        """A list of names that become columns of the assignment; `segment` is the member's own."""
+        own_segment = self.definition.audience.segments and ColumnType.TEXT in allowed
+        for number, name in enumerate(names):
+            if not (name == SEGMENT and own_segment):
+                self._carried((*at, number), name, kinds, allowed, wanted)
+
+    def _carried(
+        self, at: KeyPath, name: str, kinds: Kinds, allowed: frozenset[ColumnType], wanted: str
+    ) -> None:
+        if name in kinds and name in RESERVED:
+            cause = f"the column `{name}` has the name of a column of the assignment"
+            self._report(at, cause, "rename it in the data")
+        else:
+            self._column(at, name, kinds, allowed, wanted)
 
     def _column(
         self,

@@ -1,7 +1,7 @@
 """Draws by md5: anyone can compute them again from the salt and the key alone.
 
-Hashes are the lower-case hex digits of md5 over UTF-8 text; shares are exact fractions. A hash is compared with a share by its
-first 13 digits, which are 52 bits, as text of equal length.
+Hashes are the lower-case hex digits of md5 over UTF-8 text; shares are exact fractions. A hash is compared
+with a share by its first 13 digits, which are 52 bits, as text of equal length.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ from experiments.queries import coalesce, column, named, relation
 def members_in_running_tests(experiment: Experiment, snapshot: date) -> list[exp.Select]:
     """The members of other tests of the group under the same `--out` whose window is open at 00:00 of the snapshot.
 
-    A member's window closes the longest `window_days` of that test after the planned send; a test that will start later is running, too.
+    A member's window closes the longest `window_days` of that test after the planned send; a test that will
+    start later is running, too.
 
     Returns:
         One query for each such test, with the key as `member`.

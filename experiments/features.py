@@ -45,8 +45,9 @@ class Profile:
 def profile(experiment: Experiment, catalogue: Catalogue, snapshot: date, columns: Sequence[str]) -> Profile:
     """The profile of every member as of a snapshot.
 
-    A feature without a row is NULL, but counts and sums are 0. `days_since` counts calendar days in the definition's time zone, from the
-    day of the first or last row to the snapshot; a stage is NULL where its days are.
+    A feature without a row is NULL, but counts and sums are 0. `days_since` counts calendar days in the
+    definition's time zone, from the day of the first or last row to the snapshot; a stage is NULL where its
+    days are.
 
     Args:
         experiment: The experiment.

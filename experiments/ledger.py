@@ -1,7 +1,8 @@
 """The assignment ledger on files: batches of Parquet that a manifest names, appended to and never changed.
 
-A batch is written under `tmp/`, synced, hashed and renamed into `batches/`; publishing the next `manifest-N.json` by a hard link, which refuses to
-overwrite, is the commit. Readers see what the newest manifest names and nothing else, so a kill at any moment leaves the ledger as it was.
+A batch is written under `tmp/`, synced, hashed and renamed into `batches/`; publishing the next
+`manifest-N.json` by a hard link, which refuses to overwrite, is the commit. Readers see what the newest
+manifest names and nothing else, so a kill at any moment leaves the ledger as it was.
 """
 
 from __future__ import annotations

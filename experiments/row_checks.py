@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from experiments.definition.errors import Fault
 from experiments.definition.metrics import BinaryMetric, CountMetric, MeasuredMetric, SumMetric
+from experiments.definition.model import MEMBERS
 from experiments.definition.suggest import choose
 from experiments.engines.protocol import ROW_NUMBER
 from experiments.experiment import Experiment
@@ -28,6 +29,7 @@ def check_rows(experiment: Experiment, sources: Mapping[str, SourceTable]) -> li
         for name, table in sources.items()
     }
     faults = [fault for name, found in rows.items() for fault in _check_key(experiment, name, found)]
+    faults += _check_unit(experiment, rows[MEMBERS])
     if definition.assignment.method == "recorded":
         faults += _check_labels(experiment, rows[recorded_source(definition)])
         faults += _check_outcomes(experiment, rows)
@@ -58,6 +60,19 @@ def _check_key(experiment: Experiment, name: str, rows: SourceRows) -> Iterator[
         (first,) = fetch_rows(experiment.engine, example.order_by(column("key")).limit(1))
         cause = f"`{source.key}` repeats in {_rows(doubled)} of {name}, for example {first['key']}"
         yield origin.fault(at, cause, "keep one row a member")
+
+
+def _check_unit(experiment: Experiment, rows: SourceRows) -> Iterator[Fault]:
+    """Every member belongs to a unit, where units are drawn."""
+    unit = experiment.definition.audience.unit
+    if unit is None:
+        return
+    query = exp.select(named(count_where(is_null(column(unit, _ALIAS))), "missing")).from_(rows.table)
+    (found,) = fetch_rows(experiment.engine, query)
+    if found["missing"]:
+        cause = f"`{unit}` is missing in {_rows(found['missing'])} of members"
+        remedy = "give a member who belongs to nobody a value of its own"
+        yield experiment.definition.origin.fault(("audience", "unit"), cause, remedy)
 
 
 def _check_labels(experiment: Experiment, rows: SourceRows) -> Iterator[Fault]:

@@ -71,7 +71,8 @@ def planned_send_at(definition: Definition, engine: Engine, key: exp.Expr) -> ex
 def write_send_lists(experiment: Experiment, ledger: str) -> Mapping[str, Path]:
     """Write one CSV for each arm that is contacted, whole, from the ledger.
 
-    Columns are `member, arm, channel, template, planned_send_at` (local time with its offset); rows are in the order of sending.
+    Columns are `member, arm, channel, template, planned_send_at` (local time with its offset); rows are in
+    the order of sending.
 
     Args:
         experiment: The experiment.

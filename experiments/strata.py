@@ -49,8 +49,8 @@ def rank_bounds(
     """Where each arm's ranks begin, and after the last arm the number of members.
 
     Arm i owns the ranks in [floor(c_i n + u), floor(c_(i+1) n + u)), u in [0, 1) being the first 13 digits of
-    `md5(salt | stratum | batch)` over 16^13: every count is within one of share x n, and over salts every member has each arm with exactly
-    its share as probability.
+    `md5(salt | stratum | batch)` over 16^13: every count is within one of share x n, and over salts every
+    member has each arm with exactly its share as probability.
 
     >>> rank_bounds([Fraction(1, 2), Fraction(1, 2)], 3, "salt", "vip", 0) in {(0, 1, 3), (0, 2, 3)}
     True

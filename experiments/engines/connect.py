@@ -13,8 +13,8 @@ from experiments.engines.protocol import Engine
 def connect(url: str = "duckdb://", *, files: Sequence[Path] = ()) -> Engine:
     """Open the engine that a URL names.
 
-    `duckdb://` is in memory; `duckdb:///path/file.duckdb` also has the tables of that file, read-only; both take
-    `?threads=2&memory_limit=4GB`.
+    `duckdb://` is in memory; `duckdb:///path/file.duckdb` also has the tables of that file, read-only; both
+    take `?threads=2&memory_limit=4GB`.
 
     Args:
         url: The engine's URL; it may hold credentials, so no message repeats more than its scheme.

@@ -1,7 +1,7 @@
 """DuckDB, the embedded engine: CSV, gzip CSV, Parquet and the tables of a DuckDB file.
 
-A session reads the files that it was given and nothing else: extensions stay off, access to other files is closed, and
-the configuration is locked before the first query runs.
+A session reads the files that it was given and nothing else: extensions stay off, access to other files is
+closed, and the configuration is locked before the first query runs.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class DuckDBEngine(DuckDBBuilders):
         database: A DuckDB file whose tables may be sources, opened read-only; None for none.
         files: Files that may be read, and folders in which files may be read and written.
         threads: How many threads; all cores when None.
-        memory_limit: Such as `4GB`; 80 % of the machine's when None. Beyond it, DuckDB spills to a temporary folder.
+        memory_limit: Such as `4GB`; 80 % of the machine's when None. Beyond it, DuckDB spills to a temporary
+            folder.
 
     Raises:
         InputError: `database` cannot be opened.
@@ -266,6 +267,7 @@ def _open_session(
         _attach(session, database)
     absolute = [file.absolute() for file in files]
     _set(session, "enable_progress_bar", exp.false())
+    _set(session, "python_enable_replacements", exp.false())
     _set(session, "TimeZone", exp.Literal.string("UTC"))
     _set(session, "allowed_paths", _texts(file for file in absolute if not file.is_dir()))
     _set(session, "allowed_directories", _texts(absolute))

@@ -1,7 +1,8 @@
 """The engine seam: what Offerwise asks of a database, and nothing more.
 
-Queries are sqlglot trees. An adapter renders them in its dialect, runs them, and supplies the few builders whose meaning
-differs between engines. What leaves an engine is aggregates, a bounded sample, or a file that the engine writes itself.
+Queries are sqlglot trees. An adapter renders them in its dialect, runs them, and supplies the few builders
+whose meaning differs between engines. What leaves an engine is aggregates, a bounded sample, or a file that
+the engine writes itself.
 """
 
 from __future__ import annotations
@@ -50,9 +51,9 @@ ROW_NUMBER = "row_number"
 class Engine(Protocol):
     """A connection to one engine, in one session whose time zone is UTC; close it when done.
 
-    Relation names given to and returned by its methods are plain identifiers of temporary tables or views of this
-    session. Every method raises OutsideError when the engine fails, in our words, and InputError when a value in the
-    data does not fit what the definition does with it.
+    Relation names given to and returned by its methods are plain identifiers of temporary tables or views of
+    this session. Every method raises OutsideError when the engine fails, in our words, and InputError when a
+    value in the data does not fit what the definition does with it.
     """
 
     name: str
@@ -63,12 +64,13 @@ class Engine(Protocol):
     def open_source(self, name: str, table: str, *, key: str | None = None) -> Mapping[str, ColumnType]:
         """Make a file or a table readable as relation `name`, and give its columns in their order.
 
-        Columns of a CSV file are typed from all rows, but `key` is read as text, so that `0012` stays `0012`; the key
-        `row_number` adds a column of that name with 1, 2, ... in the file's order. A floating NaN reads as NULL. Whether
-        the column `key` exists is left to the caller to see.
+        Columns of a CSV file are typed from all rows, but `key` is read as text, so that `0012` stays `0012`;
+        the key `row_number` adds a column of that name with 1, 2, ... in the file's order. A floating NaN
+        reads as NULL. Whether the column `key` exists is left to the caller to see.
 
         Raises:
-            InputError: There is no such file or table, or it cannot be read; the cause names it, the place is open.
+            InputError: There is no such file or table, or it cannot be read; the cause names it, the place is
+                open.
         """
 
     def create(self, name: str, query: exp.Query) -> None:

@@ -1,7 +1,8 @@
 """Expressions of the definition as trees that mean the same on every engine, and the types that they need.
 
-Engines disagree on division, on remainders by zero, on narrow integers, on text against numbers and on time without a
-zone. Here each node is checked for its operands' types and rebuilt so that nothing is left to an engine's habits.
+Engines disagree on division, on remainders by zero, on narrow integers, on text against numbers and on time
+without a zone. Here each node is checked for its operands' types and rebuilt so that nothing is left to an
+engine's habits.
 """
 
 from __future__ import annotations
@@ -63,9 +64,10 @@ def translate(
 ) -> exp.Expr:
     """The tree of an expression for an engine.
 
-    `/` is over doubles and NULL where the divisor is 0, `%` is NULL there; integers are 64 bits wide; a product is a double unless
-    both factors are integers; sums and differences of decimals stay decimals; texts compare by their UTF-8 bytes; times without
-    zone are local in `zone`; `days_between` counts calendar days in `zone`.
+    `/` is over doubles and NULL where the divisor is 0, `%` is NULL there; integers are 64 bits wide; a
+    product is a double unless both factors are integers; sums and differences of decimals stay decimals;
+    texts compare by their UTF-8 bytes; times without zone are local in `zone`; `days_between` counts calendar
+    days in `zone`.
 
     Args:
         expression: An expression that `check_types` found nothing wrong with.

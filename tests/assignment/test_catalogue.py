@@ -226,6 +226,19 @@ def test_names_of_the_assignment_are_not_taken(campaign: Campaign) -> None:
     ]
 
 
+def test_every_member_belongs_to_a_unit(campaign: Campaign) -> None:
+    rows = people()
+    rows[0]["household"] = rows[1]["household"] = ""
+    audience = {"snapshot": "2026-11-25", "unit": "household"}
+    campaign.write(rows, ORDERS, audience=audience, assignment={"method": "hash"})
+    assert faults(campaign) == [
+        (
+            "audience.unit",
+            "`household` is missing in 2 rows of members; give a member who belongs to nobody a value of its own",
+        )
+    ]
+
+
 def test_a_members_column_with_a_taken_name_serves_in_conditions(campaign: Campaign) -> None:
     rows = [{**row, "segment": "gold" if n % 2 else "tin"} for n, row in enumerate(people())]
     audience = {
