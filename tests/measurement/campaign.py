@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlglot import exp
 
-from experiments.assigned import Assigned
+from experiments.assigned import Assigned, assigned_members
+from experiments.assignment import assign
 from experiments.catalogue import Catalogue, open_data
 from experiments.definition.load import load
 from experiments.documents import HealthCheck
@@ -80,17 +81,18 @@ def campaign(
     folder: Path,
     text: str,
     tables: Mapping[str, pa.Table],
-    assigned: pa.Table,
+    assigned: pa.Table | None,
     *,
     now: datetime = NOW,
     language: str = "en",
     differences: Sequence[tuple[str, Any, Any]] = (),
 ) -> Iterator[Campaign]:
-    """Write the tables and the definition (`HEAD` and `text`), open them, and take `assigned` as drawn by us."""
+    """Write the tables and the definition (`HEAD` and `text`), open them, and take `assigned` as drawn; None draws it."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
         pq.write_table(table, folder / f"{name}.parquet")
-    pq.write_table(assigned, folder / "assigned_rows.parquet")
+    if assigned is not None:
+        pq.write_table(assigned, folder / "assigned_rows.parquet")
     file = folder / "small.yml"
     file.write_text(textwrap.dedent(HEAD) + textwrap.dedent(text), encoding="utf8")
     definition = load(file)
@@ -98,6 +100,11 @@ def campaign(
     try:
         words = Words("zh" if language == "zh" else "en")
         experiment = Experiment(definition, engine, Workspace(folder / "runs", definition.id), words, now)
+        if assigned is None:
+            assign(experiment)
+            catalogue = open_data(experiment)
+            yield Campaign(experiment, catalogue, assigned_members(experiment, catalogue))
+            return
         catalogue = open_data(experiment)
         engine.read_files("assigned_rows", [folder / "assigned_rows.parquet"], exp.select("*"))
         drawn = Assigned(
