@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted; nothing was half-written. Run the same command again.\n")
         sys.exit(INTERRUPTED)
-    except Exception as error:  # noqa: BLE001 - a user is told in words; --debug shows the rest
+    except Exception as error:  # a user is told in words; --debug shows the rest
         if "--debug" in given:
             raise
         sys.stderr.write(

@@ -8,15 +8,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from experiments.definition.errors import RefusedError
+from experiments.experiment import Experiment
+from experiments.language import Words
+from experiments.progress import Progress
 from offerwise.journey import Journey
 from offerwise.opening import DEFAULT_OUT, open_experiment
 from offerwise.options import Options, with_options
 from offerwise.screen import Screen
+
+if TYPE_CHECKING:
+    from reports.terminal import Shown
+    from reports.tracking import Tracker
 
 app = typer.Typer(
     name="offerwise",
@@ -27,7 +34,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-File = Annotated[Path, typer.Argument(help="The definition of the experiment, a YAML file.", show_default=False)]
+File = Annotated[
+    Path, typer.Argument(help="The definition of the experiment, a YAML file.", show_default=False)
+]
 
 
 def _show_version(asked: bool) -> None:
@@ -39,7 +48,8 @@ def _show_version(asked: bool) -> None:
 @app.callback()
 def _offerwise(
     _version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and end.")
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and end."),
     ] = False,
 ) -> None:
     pass
@@ -51,9 +61,8 @@ class Run:
 
     journey: Journey
     screen: Screen
-    options: Options
 
-    def answer(self, document: Any) -> None:
+    def answer(self, document: Shown) -> None:
         """Show a document to people and, when asked for, to a machine."""
         from reports.terminal import show
 
@@ -64,18 +73,27 @@ class Run:
 @contextmanager
 def _running(file: Path, options: Options) -> Iterator[Run]:
     screen = Screen(options.as_json)
-    with (
-        screen.progress() as progress,
-        open_experiment(
-            file,
-            engine=options.engine,
-            out=options.out,
-            language=options.lang,
-            tables=options.tables,
-            progress=progress,
-        ) as experiment,
-    ):
-        yield Run(Journey(experiment, _tracker(experiment, options)), screen, options)
+    with screen.progress() as progress, _journey(file, options, options.out, progress) as journey:
+        yield Run(journey, screen)
+
+
+@contextmanager
+def _journey(file: Path, options: Options, out: Path, progress: Progress) -> Iterator[Journey]:
+    with open_experiment(
+        file,
+        engine=options.engine,
+        out=out,
+        language=options.lang,
+        tables=options.tables,
+        progress=progress,
+    ) as experiment:
+        yield Journey(experiment, None if options.no_mlflow else _tracker(experiment))
+
+
+def _tracker(experiment: Experiment) -> Tracker:
+    from reports.tracking import Tracker
+
+    return Tracker(None, experiment.workspace)
 
 
 @app.command()
@@ -129,7 +147,9 @@ def analyze(file: File, options: Options) -> None:
 def uplift(
     file: File,
     options: Options,
-    value: Annotated[str | None, typer.Option(help="Ask the question of another metric.", metavar="METRIC")] = None,
+    value: Annotated[
+        str | None, typer.Option(help="Ask the question of another metric.", metavar="METRIC")
+    ] = None,
 ) -> None:
     """Learners, held-out policy values and the chosen offer policy, registered in MLflow."""
     with _running(file, options) as run:
@@ -148,6 +168,25 @@ def rollout(file: File, options: Options) -> None:
 @with_options
 def demo(
     options: Options,
-    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where the campaign is made.")] = Path("demo"),
+    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where the campaign is made.")] = Path(
+        "demo"
+    ),
 ) -> None:
     """Make a synthetic win-back campaign and run the whole journey on it, to a report and MLflow runs."""
+    from offerwise.demo.ending import show_ending
+    from offerwise.demo.journey import run_demo
+    from reports.terminal import show
+
+    screen = Screen(options.as_json)
+    words = Words(options.lang)
+    out = directory / DEFAULT_OUT if options.out == DEFAULT_OUT else options.out
+    with screen.progress() as progress:
+        ended = run_demo(
+            directory,
+            lambda definition: _journey(definition, options, out, progress),
+            show=lambda document, experiment: show(screen.people, document, experiment),
+            words=words,
+            progress=progress,
+        )
+    show_ending(screen.people, ended, words)
+    screen.document(ended)

@@ -1,29 +1,33 @@
-"""The journey of an experiment: each step computes, keeps its document, logs its run and renews the report."""
+"""The journey of an experiment: each step computes, keeps its document, renews the report and logs its run."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from experiments.documents import Analysis, Assignment, Design, read_document, to_json
+from experiments.documents import Analysis, Assignment, Design, Validation, read_document, to_json
 from experiments.experiment import Experiment
 from experiments.files import write_whole
 
 if TYPE_CHECKING:
+    from uplift.documents import Rollout
+
     from reports.tracking import Tracker
-    from uplift.documents import Rollout, Uplift
 
 Document = TypeVar("Document", bound=Any)
+
+Log = Callable[["Tracker", Document, Sequence[Path]], str]
+"""Logs a document and files as a run in MLflow, and gives the run's id."""
 
 
 @dataclass(frozen=True)
 class Journey:
-    """The steps from design to rollout, for one experiment.
+    """The steps from validation to rollout, for one experiment.
 
-    A step's own result is on disk before anything else is tried: when the tracking server fails, nothing is lost.
+    A step's own document is on disk before its run is logged: when the tracking server fails, nothing is lost.
 
     Attributes:
         experiment: The experiment, open for work.
@@ -33,44 +37,95 @@ class Journey:
     experiment: Experiment
     tracker: Tracker | None = None
 
+    def validate(self) -> Validation:
+        """Check the data as the definition uses them; see `experiments.validation.validate`."""
+        from experiments.validation import validate
+
+        return validate(self.experiment)
+
     def design(self) -> Design:
         """What the plan can detect, kept as `design.json`; see `experiments.design.design`."""
         from experiments.design import design
 
-        document = self._keep("design", design(self.experiment))
-        return self._track("design", document, lambda tracker: tracker.log_design)
+        return self._finish(
+            "design",
+            design(self.experiment),
+            lambda tracker, document, files: tracker.log_design(self.experiment, document, files),
+        )
 
     def assign(self) -> Assignment:
         """Draw the arms and write the send lists, kept as `assignment.json`; see `experiments.assignment.assign`."""
         from experiments.assignment import assign
 
-        document = self._keep("assignment", assign(self.experiment))
-        return self._track("assignment", document, lambda tracker: tracker.log_assignment)
+        return self._finish(
+            "assignment",
+            assign(self.experiment),
+            lambda tracker, document, files: tracker.log_assignment(self.experiment, document, files),
+        )
 
     def analyze(self) -> Analysis:
         """Effects, verdict and report, kept as `analysis.json`; see `experiments.analysis.analyze`."""
         from experiments.analysis import analyze
 
-        document = self._with_report("analysis", analyze(self.experiment))
-        return self._track("analysis", document, lambda tracker: tracker.log_analysis)
-
-    def uplift(self, value: str | None = None) -> Uplift:
-        """The offer policy, kept as `uplift.json` and registered in MLflow; see `uplift.search.find_policy`.
-
-        With another `value` than the definition's, the answer is printed and logged, and the policy that a rollout
-        follows stays as it was.
-        """
-        from uplift.search import find_policy
-
-        found = find_policy(self.experiment, value)
-        asked_for_another = value is not None and value != self.experiment.definition.goals.value_metric
-        name = f"uplift-{value}" if asked_for_another else "uplift"
-        document = self._with_report(name, found.document)
-        return self._track(name, document, lambda tracker: tracker.log_uplift)
+        return self._finish(
+            "analysis",
+            analyze(self.experiment),
+            lambda tracker, document, files: tracker.log_analysis(self.experiment, document, files),
+            reported=True,
+        )
 
     def rollout(self) -> Rollout:
         """Budgeted send lists for members who were not in the test; see `uplift.rollout.rollout`."""
         from uplift.rollout import rollout
 
-        document = self._with_report("rollout", rollout(self.experiment))
-        return self._track("rollout", document, lambda tracker: tracker.log_rollout)
+        return self._finish(
+            "rollout",
+            rollout(self.experiment),
+            lambda tracker, document, files: tracker.log_rollout(self.experiment, document, files),
+            reported=True,
+        )
+
+    def _finish(self, name: str, found: Document, log: Log[Document], *, reported: bool = False) -> Document:
+        """Keep a step's document, renew the report where the step has a part in it, and log the run."""
+        path = self.experiment.workspace.document(name)
+        report = self.experiment.workspace.report
+        document = _with_files(found, {name: path, **({"report": report} if reported else {})})
+        write_whole(path, to_json(document))
+        if reported:
+            self._renew_report()
+        if self.tracker is None:
+            return document
+        run = log(self.tracker, document, [report] if reported and report.exists() else [])
+        document = dataclasses.replace(document, mlflow_run_id=run)
+        write_whole(path, to_json(document))
+        return document
+
+    def _renew_report(self) -> None:
+        """Write the report from the documents that the steps have left; without an analysis there is none."""
+        from uplift.documents import Rollout, Uplift
+
+        from reports.html import render_report
+
+        where = self.experiment.workspace.document
+        analysis = read_document(Analysis, where("analysis"))
+        if analysis is None:
+            return
+        self.experiment.progress("Drawing the report")
+        page = render_report(
+            self.experiment,
+            analysis,
+            uplift=read_document(Uplift, where("uplift")),
+            rollout=read_document(Rollout, where("rollout")),
+            assignment=read_document(Assignment, where("assignment")),
+            design=read_document(Design, where("design")),
+        )
+        write_whole(self.experiment.workspace.report, page)
+
+
+def _with_files(document: Document, files: Mapping[str, Path]) -> Document:
+    """A document that names its files; an assignment names its ledger and lists in a type of its own."""
+    if not isinstance(document.files, Mapping):
+        return document
+    return dataclasses.replace(
+        document, files={**document.files, **{name: str(path) for name, path in files.items()}}
+    )

@@ -68,7 +68,13 @@ def open_experiment(
 def _mapped(definition: Definition, tables: Mapping[str, str]) -> dict[str, str]:
     """`--table` as the user gave it, files made absolute from the folder that the command runs in."""
     unknown = [
-        Fault(None, None, "--table", f"the definition has no data source '{name}'", f"use one of {', '.join(definition.data)}")
+        Fault(
+            None,
+            None,
+            "--table",
+            f"the definition has no data source '{name}'",
+            f"use one of {', '.join(definition.data)}",
+        )
         for name in tables
         if name not in definition.data
     ]

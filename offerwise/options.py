@@ -23,7 +23,9 @@ class Options:
     out: Annotated[Path, typer.Option(help="Everything is written under OUT/<experiment id>/.")] = DEFAULT_OUT
     engine: Annotated[
         str,
-        typer.Option(help="URL of the engine that holds the data.", envvar="OFFERWISE_ENGINE", show_envvar=True),
+        typer.Option(
+            help="URL of the engine that holds the data.", envvar="OFFERWISE_ENGINE", show_envvar=True
+        ),
     ] = DEFAULT_ENGINE
     table: Annotated[
         list[str] | None,
