@@ -1,0 +1,126 @@
+"""The JSON documents of `uplift` and `rollout` as frozen types, field by field as the contract names them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from experiments.definition.policy import LearnerName, PolicyKind
+
+
+@dataclass(frozen=True)
+class Learner:
+    """One learner on members that it was not fitted on.
+
+    `policy_value` is the value per member of giving everybody the arm with the largest predicted effect; `qini` and `auuc`
+    say, by arm, how well its predictions rank members for that arm against control.
+    """
+
+    name: LearnerName
+    policy_value: float
+    low: float
+    high: float
+    qini: Mapping[str, float]
+    auuc: Mapping[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Heterogeneity:
+    """Whether effects differ between members at all."""
+
+    test: str
+    p_value: float | None
+    found: bool
+
+
+@dataclass(frozen=True)
+class Policy:
+    """One kind of policy on members that it was not learned from.
+
+    `value` is a level per member; gains are paired differences, `gain_low` and `gain_high` the 95 % interval of the one over the
+    best single arm. `stability` is the share of members whose offer the folds' policies do not agree on.
+    """
+
+    kind: PolicyKind
+    detail: str
+    value: float
+    low: float
+    high: float
+    gain_over_control: float
+    gain_over_best_single_arm: float
+    gain_low: float
+    gain_high: float
+    proven: bool = False
+    stability: float | None = None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The policy that is used, why, and as SQL where it is a table or a tree."""
+
+    kind: PolicyKind
+    reason: str
+    sql: str | None
+
+
+@dataclass(frozen=True)
+class SegmentOffer:
+    """What the chosen policy gives in a segment: the members who get an arm, and their value per member with it."""
+
+    segment: str
+    arm: str
+    members: int
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Uplift:
+    """`uplift --json`."""
+
+    experiment: str
+    value_metric: str
+    learners: tuple[Learner, ...]
+    heterogeneity: Heterogeneity
+    policies: tuple[Policy, ...]
+    chosen: Chosen
+    offers_by_segment: tuple[SegmentOffer, ...]
+    members: int = 0
+    sampled: int = 0
+    model_uri: str | None = None
+    mlflow_run_id: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+    schema: str = "offerwise.uplift/1"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One arm of the rollout: the members who get it, exploring ones included, what it should earn and cost."""
+
+    arm: str
+    members: int
+    expected_profit: float
+    expected_cost: float
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """`rollout --json`; profit is incremental over no contact, with a 95 % prediction interval of what the holdout will show."""
+
+    experiment: str
+    members: int
+    offers: tuple[Offer, ...]
+    holdout: int
+    explore: int
+    not_offered: int
+    budget: float | None
+    cost_bound: float
+    expected_profit: float
+    low: float
+    high: float
+    shadow_price: float | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+    mlflow_run_id: str | None = None
+    schema: str = "offerwise.rollout/1"

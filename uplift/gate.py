@@ -1,0 +1,110 @@
+"""The gate: a personalised policy is used only if its gain over one offer for everybody is proven."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from experiments.definition.policy import PolicyKind
+from uplift.evaluation import Estimate, estimate_mean, policy_scores, policy_value
+from uplift.features import Array
+from uplift.rules import PERSONALISED, SIMPLEST_FIRST
+from uplift.sample import Integers
+
+LEVEL = 0.025
+_DRAWS = 200_000
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One kind of policy as it did on members that it was not learned from.
+
+    Attributes:
+        kind: The kind.
+        value: Level per member.
+        over_control: Paired gain over no contact.
+        over_single: Paired gain over the best single arm.
+        proven: Whether the gain over the best single arm passed the gate; always False for the kinds that need no proof.
+    """
+
+    kind: PolicyKind
+    value: Estimate
+    over_control: Estimate
+    over_single: Estimate
+    proven: bool
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """The contenders from simple to fine, the one that is used, and the critical value of the gate."""
+
+    contenders: tuple[Contender, ...]
+    chosen: Contender
+    critical: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether a personalised policy is used."""
+        return self.chosen.kind in PERSONALISED
+
+
+def run_gate(scores: Array, choices: Mapping[PolicyKind, Integers]) -> GateResult:
+    """Value each kind on held-out members and choose.
+
+    A personalised kind is proven where its gain over the best single arm exceeds its standard error by the one-sided
+    2.5 % point of the largest of the kinds' statistics (max-t, with the correlation of their gains). Of the proven kinds, the
+    simplest whose gain is within one standard error of the largest is chosen; if none is, the best single arm.
+    Where that is no contact at all, it is called `treat_nobody`.
+
+    Args:
+        scores: Shape (n, K): held-out doubly robust scores.
+        choices: Kind to the arm that its fold policies give each member, shape (n,); `best_single_arm` must be there.
+    """
+    n = len(scores)
+    nobody = np.zeros(n, dtype=np.int64)
+    single = choices["best_single_arm"]
+    kinds = {kind: choices.get(kind, nobody) for kind in SIMPLEST_FIRST if kind in choices or kind == "treat_nobody"}
+    reference = policy_scores(scores, single)
+    gains = {kind: policy_scores(scores, arms) - reference for kind, arms in kinds.items()}
+    family = [kind for kind in PERSONALISED if kind in kinds and estimate_mean(gains[kind]).std_error > 0]
+    critical = max_t_critical(np.column_stack([gains[kind] for kind in family]), LEVEL) if family else np.inf
+    contenders = tuple(
+        Contender(
+            kind,
+            policy_value(scores, arms),
+            estimate_mean(policy_scores(scores, arms) - scores[:, 0]),
+            gain := estimate_mean(gains[kind]),
+            kind in family and gain.value > critical * gain.std_error,
+        )
+        for kind, arms in kinds.items()
+    )
+    return GateResult(contenders, _choose(contenders, single), float(critical))
+
+
+def max_t_critical(values: Array, alpha: float) -> float:
+    """The upper alpha point of the largest of J standard normals that are correlated like the columns of `values`.
+
+    From 200,000 seeded draws; exact for one column.
+
+    Args:
+        values: Shape (n, J), no column constant.
+        alpha: One-sided level.
+    """
+    correlation = np.atleast_2d(np.corrcoef(values, rowvar=False))
+    generator = np.random.default_rng(20_090_401)
+    weights, vectors = np.linalg.eigh(correlation)
+    root = vectors * np.sqrt(np.maximum(weights, 0.0))
+    normal = generator.standard_normal((_DRAWS, len(correlation)))
+    return float(np.quantile((normal @ root.T).max(axis=1), 1 - alpha))
+
+
+def _choose(contenders: tuple[Contender, ...], single: Integers) -> Contender:
+    by_kind = {contender.kind: contender for contender in contenders}
+    proven = [contender for contender in contenders if contender.proven]
+    if not proven:
+        return by_kind["treat_nobody"] if not single.any() else by_kind["best_single_arm"]
+    best = max(proven, key=lambda contender: contender.over_single.value)
+    least = best.over_single.value - best.over_single.std_error
+    return next(contender for contender in proven if contender.over_single.value >= least)

@@ -1,0 +1,116 @@
+"""Doubly robust scores: the n x K matrix that stands between estimation and policy.
+
+The score of member i for arm k is m(x_i, k) + 1{A_i = k} (Y_i - m(x_i, k)) / e_i, where m is a model that has not seen the
+member and e_i the known probability of its arm. Its mean over members is the value of giving everybody arm k, whatever the
+model (Robins, Rotnitzky and Zhao 1994; Athey and Wager 2021). Propensities are the design's, never estimated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from uplift.features import Array
+from uplift.outcome import OutcomeModel, Prediction, fit_outcome
+from uplift.sample import Integers, LearningSample
+
+WORKERS = 2
+"""Models that are fitted at the same time."""
+
+
+def doubly_robust(prediction: Array, arm: Integers, value: Array, propensity: Array) -> Array:
+    """Scores of shape (n, K).
+
+    Args:
+        prediction: Shape (n, K): the model's expectation of each member in each arm.
+        arm: Shape (n,): the arm of each member.
+        value: Shape (n,): what was observed.
+        propensity: Shape (n,): the probability with which the member came into its arm.
+
+    Raises:
+        ValueError: A propensity is not in (0, 1].
+
+    >>> doubly_robust(np.array([[1.0, 2.0]]), np.array([1]), np.array([5.0]), np.array([0.5]))
+    array([[1., 8.]])
+    """
+    if not ((propensity > 0) & (propensity <= 1)).all():
+        raise ValueError("a propensity is not in (0, 1]; every member needs the probability of its own arm")
+    scores = prediction.copy()
+    rows = np.arange(len(arm))
+    scores[rows, arm] += (value - prediction[rows, arm]) / propensity
+    return scores
+
+
+def steady_scores(prediction: Prediction, sample: LearningSample) -> Array:
+    """Scores to learn a policy from, of shape (n, K): doubly robust for who acts, with the model's amounts.
+
+    For a value in two parts the noise of the amounts is left out of the differences between members: the score for the
+    chance of acting is multiplied by the amount that the model expects. Each arm's mean is kept as the doubly robust
+    scores have it, so that no arm's level depends on the model.
+    """
+    full = doubly_robust(prediction.value, sample.arm, sample.value, sample.propensity)
+    if (prediction.chance == 1).all():
+        return full
+    acts = (sample.value != prediction.idle[sample.arm]).astype(float)
+    chance = doubly_robust(prediction.chance, sample.arm, acts, sample.propensity)
+    scores = prediction.idle + chance * prediction.amount
+    return np.asarray(scores + (full.mean(axis=0) - scores.mean(axis=0)))
+
+
+@dataclass
+class CrossFit:
+    """Outcome models by the folds that they have not seen, each fitted once, when it is first asked for.
+
+    A model that leaves out folds j and k serves both: it scores fold j for a policy that is valued on fold k, and fold k
+    for one that is valued on fold j.
+    """
+
+    sample: LearningSample
+    fit: Callable[[LearningSample], OutcomeModel] = fit_outcome
+    _models: dict[frozenset[int], OutcomeModel] = field(default_factory=dict)
+
+    def fit_all(self, left_out: Iterable[tuple[int, ...]]) -> None:
+        """Fit the models of several sets of folds, side by side."""
+        missing = sorted({tuple(sorted(set(folds))) for folds in left_out} - {tuple(sorted(key)) for key in self._models})
+        with ThreadPoolExecutor(WORKERS) as pool:
+            fitted = pool.map(lambda folds: self.fit(self.sample.without(*folds)), missing)
+            self._models.update(zip(map(frozenset, missing), fitted, strict=True))
+
+    def model(self, *left_out: int) -> OutcomeModel:
+        """The model of the members outside of these folds."""
+        key = frozenset(left_out)
+        if key not in self._models:
+            self._models[key] = self.fit(self.sample.without(*left_out))
+        return self._models[key]
+
+    def predict(self, fold: int, *also_left_out: int) -> Prediction:
+        """What a model that has seen neither `fold` nor the other folds expects of the members of `fold`."""
+        rows = self.sample.fold == fold
+        return self.model(fold, *also_left_out).predict(self.sample.members.codes[rows])
+
+    def held_out_scores(self) -> Array:
+        """Shape (n, K): the scores with which policies are valued; no model has seen the member that it scores."""
+        return self._collect(lambda fold, part: _full(self.predict(fold), part))
+
+    def learning_scores(self, valued_on: int | None = None) -> Array:
+        """Shape (n, K): the scores from which a policy is learned.
+
+        With `valued_on`, no model has seen that fold either, and its own rows are NaN.
+        """
+        extra = () if valued_on is None else (valued_on,)
+        return self._collect(lambda fold, part: steady_scores(self.predict(fold, *extra), part), skip=valued_on)
+
+    def _collect(self, score: Callable[[int, LearningSample], Array], skip: int | None = None) -> Array:
+        scores = np.full((len(self.sample), len(self.sample.arms)), np.nan)
+        for fold in range(self.sample.folds):
+            if fold != skip:
+                rows = self.sample.fold == fold
+                scores[rows] = score(fold, self.sample.rows(rows))
+        return scores
+
+
+def _full(prediction: Prediction, part: LearningSample) -> Array:
+    return doubly_robust(prediction.value, part.arm, part.value, part.propensity)
