@@ -41,7 +41,7 @@ class MetricMoments:
     """One metric's moments over the members assigned (intention to treat), together with its covariates.
 
     A missing covariate is imputed by its mean over all members assigned, arms pooled: the same constant in every arm,
-    so that the interacted regression stays unbiased in large samples (Zhao and Ding 2024, JASA, "To adjust or not
+    so that the interacted regression stays consistent (Zhao and Ding 2024, JASA, "To adjust or not
     to adjust?").
 
     Attributes:
