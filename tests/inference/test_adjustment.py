@@ -171,6 +171,9 @@ def test_refusals_give_the_reason(rng):
         LinComparison([some], [some], "y", weights=[0.0])
     with pytest.raises(ValueError, match="without members"):
         LinComparison([some], [Moments.zero(NAMES)], "y")
+    empty = Moments.from_rows(("y", "orders"), [[1.0, 0.0], [2.0, 0.0]])
+    with pytest.raises(ValueError, match="positive denominator"):
+        explained_share(empty, "y", (), denominator="orders")
 
 
 @pytest.mark.parametrize("strata", [1, 3])

@@ -107,3 +107,11 @@ def test_harm_at_the_limit_passes_one_time_in_twenty(rng, relative):
     )
     assert abs(passed - 0.05 * runs) <= 3.03 * math.sqrt(runs * 0.05 * 0.95)
     assert np.isfinite(passed)
+
+
+def test_relative_bounds_above_and_without_control():
+    doubled = non_inferiority(ScoreComparison(TwoByTwo(300, 1000, 60, 1000)), -0.1, "up", relative=True)
+    assert doubled.status == "pass"
+    assert doubled.bound > 2
+    nothing = non_inferiority(ScoreComparison(TwoByTwo(0, 1000, 5, 1000)), -0.1, "up", relative=True)
+    assert (nothing.status, nothing.bound) == ("fail", None)

@@ -78,6 +78,8 @@ def test_a_constant_column_has_exactly_no_variance(constant):
 def test_zero_is_neutral_and_select_reorders():
     moments = Moments.from_rows(("a", "b"), [[1.0, 0.0], [3.0, 5.0]])
     assert close(Moments.zero(("a", "b")) + moments, moments)
+    nobody = Moments.from_sums(("a", "b"), [1.0, 2.0], 0, [0.0, 0.0], np.zeros((2, 2)), [0, 0])
+    assert close(moments + nobody, moments)
     chosen = moments.select(("b", "a"))
     assert chosen.names == ("b", "a")
     assert chosen.nonzero_count("b") == 1
@@ -100,6 +102,7 @@ def test_arrays_are_read_only_and_do_not_alias_what_they_came_from():
         (lambda: Moments.from_rows(("a", "b"), [[1.0]]), "shape"),
         (lambda: Moments.from_rows(("a", "a"), [[1.0, 2.0]]), "repeat"),
         (lambda: Moments(("a",), 1, np.zeros(1), np.zeros((1, 1)), (2,)), "exceeds"),
+        (lambda: Moments(("a",), 1, np.zeros(2), np.zeros((1, 1)), (0,)), "mean of shape"),
         (lambda: Moments.zero(("a",)) + Moments.zero(("b",)), "do not add"),
         (lambda: Moments.zero(("a",)).average("b"), "no moments of 'b'"),
         (lambda: Moments.from_rows(("a",), [[1.0]]).variance("a"), "two members"),

@@ -132,6 +132,7 @@ def test_covariates_are_worth_members():
         (lambda: sample_size(PlannedMean(1.0), 0.0, power=0.8, alpha=0.05), "no sample size"),
         (lambda: sample_size(PlannedMean(1.0), 1.0, power=0.01, alpha=0.05), "no sample size"),
         (lambda: sample_size(PlannedMean(1e9), 1e-3, power=0.8, alpha=0.05), "more than"),
+        (lambda: detectable_effect(PlannedMean(1.0), 3, 3, power=0.05, alpha=0.05), "does not exceed"),
         (lambda: detectable_effect(PlannedProportion(0.5), 3, 3, power=0.8, alpha=0.05), "find no effect"),
         (lambda: non_inferiority_power(PlannedMean(1.0), 0.0, 10, 10), "limit"),
     ],

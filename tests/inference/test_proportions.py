@@ -176,3 +176,12 @@ def test_type_one_error_and_coverage(rng, share, rate):
     slack = 3.34 * math.sqrt(runs * 0.05 * 0.95)
     assert abs(rejected - 0.05 * runs) <= slack
     assert abs(covered - 0.95 * runs) <= slack
+
+
+def test_impossible_tables_and_ratios():
+    with pytest.raises(ValueError, match="both arms need members"):
+        TwoByTwo(0, 0, 1, 2)
+    with pytest.raises(ValueError, match=r"outside 0\.\.members"):
+        TwoByTwo(3, 2, 1, 2)
+    with pytest.raises(ValueError, match="never"):
+        ScoreComparison(TwoByTwo(1, 2, 1, 2)).ratio_p_value(-1.0)

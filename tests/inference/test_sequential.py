@@ -112,6 +112,11 @@ def test_nothing_spent_is_an_infinite_bound():
     assert bounds[1] == pytest.approx(1.959964, abs=1e-6)
 
 
+def test_nearly_everything_spent_is_a_bound_that_nothing_stays_under():
+    (bound,) = spending_bounds([1.0], lambda _: 1.0)
+    assert bound < -8
+
+
 def test_information_beyond_the_plan_spends_no_more():
     spending = spending_function("obrien_fleming", 0.025)
     bounds = spending_bounds([0.5, 1.1], spending)
