@@ -39,5 +39,4 @@ def _check_row(narrator: Narrator, check: HealthCheck) -> Row:
             words(check.detail, remedy),
             narrator.p_cell(check.p_value, narrator.say("why.no_test")),
         ],
-        strong=check.status == "fail",
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from experiments.documents import ArmPower, Assignment, Balance, Design, GuardrailPower
 from reports.narrator import Narrator
 from reports.tables import Cell, Column, Row, Table, absent, row, words
@@ -23,7 +25,7 @@ def plan_table(narrator: Narrator, design: Design) -> Table:
         needed = Cell(numbers.count(design.members_needed))
     budget = absent(say("why.no_budget")) if design.budget is None else Cell(numbers.money(design.budget))
     source = say_source(narrator, design.baseline_source)
-    baseline = narrator.mean(design.metric, design.baseline)
+    baseline = narrator.mean(design.metric, design.baseline, say("why.no_baseline"))
     correction = say("plan.alpha_each", alpha=numbers.share(design.alpha_each), correction=design.correction)
     best = say("plan.best_control", share=numbers.share(design.best_control_share))
     lines = (
@@ -31,7 +33,7 @@ def plan_table(narrator: Narrator, design: Design) -> Table:
         ("audience", Cell(numbers.count(design.audience))),
         ("members_needed", needed),
         ("metric", Cell(narrator.metric(design.metric))),
-        ("baseline", Cell(baseline.text, source)),
+        ("baseline", baseline if baseline.absent else Cell(baseline.text, source)),
         ("minimum_effect", smallest),
         ("power", Cell(numbers.level(design.power))),
         ("alpha", Cell(numbers.level(design.alpha), correction)),
@@ -74,14 +76,21 @@ def power_table(narrator: Narrator, design: Design) -> Table:
 
 
 def _power_row(narrator: Narrator, design: Design, arm: ArmPower) -> Row:
+    needed, power, effect = arm.members_needed, arm.power, arm.detectable_effect
+    reached = power is not None and power >= design.power
+    why = narrator.say("why.no_baseline" if design.baseline is None else "why.no_minimum_effect")
     return row(
         [
             narrator.arm_cell(arm.arm),
             words(narrator.numbers.share(arm.share)),
             words(narrator.numbers.count(arm.members)),
-            words(narrator.numbers.count(arm.members_needed)),
-            Cell(narrator.numbers.share(arm.power), status="pass" if arm.power >= design.power else "fail"),
-            words(narrator.difference(design.metric, arm.detectable_effect, None, None)[0]),
+            absent(why) if needed is None else words(narrator.numbers.count(needed)),
+            absent(why)
+            if power is None
+            else Cell(narrator.numbers.share(power), status="pass" if reached else "fail"),
+            absent(narrator.say("why.no_baseline"))
+            if effect is None
+            else words(narrator.difference(design.metric, effect, None, None)[0]),
         ]
     )
 
@@ -126,7 +135,7 @@ def _guardrail_power_row(narrator: Narrator, rail: GuardrailPower) -> Row:
     )
 
 
-def refused_table(narrator: Narrator, eligible: int, refused: dict[str, int]) -> Table:
+def refused_table(narrator: Narrator, eligible: int, refused: Mapping[str, int]) -> Table:
     """Who could not enter, by the first rule that kept them out."""
     say = narrator.say
     lines = [*refused.items(), ("eligible", eligible)]

@@ -35,6 +35,7 @@ from experiments.engines.connect import connect
 from experiments.experiment import Experiment
 from experiments.files import Workspace
 from experiments.language import Language, Words
+from uplift.documents import Chosen, Heterogeneity, Learner, Offer, Policy, Rollout, SegmentOffer, Uplift
 
 ARMS = ("care", "urgent", "gift")
 SEGMENTS = ("vip", "near_dormant", "dormant")
@@ -365,4 +366,83 @@ def design(experiment: Experiment, *, feasible: bool = True) -> Design:
         currency="USD",
         reasons=() if feasible else (reason,),
         next_step="Run: offerwise assign definition.yml" if feasible else "Widen the audience.",
+    )
+
+
+def uplift() -> Uplift:
+    """A search that found a tree."""
+    return Uplift(
+        experiment="winback-test",
+        value_metric="profit",
+        learners=(
+            Learner(
+                "x_learner",
+                1.45,
+                1.38,
+                1.52,
+                {"care": 0.021, "urgent": 0.004},
+                {"care": 0.11, "urgent": 0.05},
+                12.4,
+            ),
+            Learner("uplift_forest", 1.41, 1.33, 1.49, {"care": 0.011}, {"care": 0.1}, 41.0),
+        ),
+        heterogeneity=Heterogeneity("best linear projection", 0.012, True),
+        policies=(
+            Policy("treat_nobody", "", 1.21, 1.15, 1.27, 0.0, -0.21, -0.3, -0.12),
+            Policy("best_single_arm", "care", 1.42, 1.35, 1.49, 0.21, 0.0, 0.0, 0.0),
+            Policy(
+                "by_segment",
+                "3 segments",
+                1.47,
+                1.40,
+                1.54,
+                0.26,
+                0.05,
+                -0.01,
+                0.11,
+                proven=False,
+                stability=0.12,
+            ),
+            Policy(
+                "tree",
+                "depth 2, 4 leaves",
+                1.55,
+                1.47,
+                1.63,
+                0.34,
+                0.13,
+                0.05,
+                0.21,
+                proven=True,
+                stability=0.061,
+            ),
+        ),
+        chosen=Chosen(
+            "tree", "The tree is the simplest proven policy.", "CASE WHEN \"days\" <= 365 THEN 'care' END"
+        ),
+        offers_by_segment=(
+            SegmentOffer("vip", "gift", 8000, 2.1, 1.8, 2.4),
+            SegmentOffer("dormant", "control", 8000, 0.9, 0.8, 1.0),
+        ),
+        members=120_000,
+        sampled=120_000,
+        model_uri="models:/winback-test/1",
+    )
+
+
+def rollout() -> Rollout:
+    """A rollout within its budget."""
+    return Rollout(
+        experiment="winback-test",
+        members=980_000,
+        offers=(Offer("care", 400_000, 92_000.0, 61_000.0), Offer("gift", 110_000, 31_000.0, 70_000.0)),
+        holdout=49_000,
+        explore=49_000,
+        not_offered=372_000,
+        budget=250_000.0,
+        cost_bound=244_100.0,
+        expected_profit=123_000.0,
+        low=88_000.0,
+        high=158_000.0,
+        shadow_price=0.41,
     )

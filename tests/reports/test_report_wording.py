@@ -1,0 +1,44 @@
+"""Both languages say the same: same codes, same facts."""
+
+from __future__ import annotations
+
+from string import Formatter
+from typing import get_args
+
+import pytest
+
+from experiments.definition.policy import LearnerName, PolicyKind
+from experiments.documents import CheckStatus, GuardrailStatus, Role, VerdictStatus
+from experiments.language import Words, sentences
+
+
+def facts(sentence: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(sentence) if name is not None}
+
+
+def test_both_languages_have_the_same_codes_with_the_same_facts() -> None:
+    english, chinese = sentences("reports", "en"), sentences("reports", "zh")
+    assert set(english) == set(chinese)
+    assert {code for code in english if facts(english[code]) != facts(chinese[code])} == set()
+
+
+@pytest.mark.parametrize(
+    ("table", "codes"),
+    [
+        ("verdict", get_args(VerdictStatus)),
+        ("status", get_args(CheckStatus)),
+        ("guardrail_status", get_args(GuardrailStatus)),
+        ("role", get_args(Role)),
+        ("policy", get_args(PolicyKind)),
+        ("learner", get_args(LearnerName)),
+    ],
+)
+def test_every_code_of_a_document_has_words(table: str, codes: tuple[str, ...]) -> None:
+    assert [code for code in codes if not Words().has("reports", f"{table}.{code}")] == []
+
+
+def test_every_method_that_has_a_name_is_explained_and_every_term_too() -> None:
+    codes = set(sentences("reports", "en"))
+    for table, explained in (("method", "computed"), ("term", "glossary")):
+        names = {code.split(".", 1)[1] for code in codes if code.startswith(f"{table}.")}
+        assert names == {code.split(".", 1)[1] for code in codes if code.startswith(f"{explained}.")}

@@ -1,0 +1,98 @@
+"""The terminal tells the same facts, and fits."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from report_examples import (
+    CHINESE,
+    ENGLISH,
+    HOSTILE,
+    analysis,
+    assignment,
+    design,
+    open_experiment,
+    rollout,
+    uplift,
+)
+from rich.cells import cell_len
+from rich.console import Console
+
+from experiments.experiment import Experiment
+from experiments.language import Language
+from reports.accounts import money_table
+from reports.narrator import Narrator
+from reports.results import effects_table
+from reports.terminal import (
+    show_analyze,
+    show_assign,
+    show_design,
+    show_rollout,
+    show_uplift,
+    split_columns,
+)
+
+Show = Callable[[Console, Experiment], None]
+
+COMMANDS: dict[str, Show] = {
+    "design": lambda console, experiment: show_design(console, design(experiment), experiment),
+    "refused design": lambda console, experiment: show_design(
+        console, design(experiment, feasible=False), experiment
+    ),
+    "assign": lambda console, experiment: show_assign(console, assignment(experiment), experiment),
+    "analyze": lambda console, experiment: show_analyze(console, analysis(experiment), experiment),
+    "invalid": lambda console, experiment: show_analyze(console, analysis(experiment, "invalid"), experiment),
+    "uplift": lambda console, experiment: show_uplift(console, uplift(), experiment),
+    "rollout": lambda console, experiment: show_rollout(console, rollout(), experiment),
+}
+
+
+def shown(experiment: Experiment, show: Show, width: int = 80) -> str:
+    text = io.StringIO()
+    show(Console(file=text, width=width, force_terminal=False), experiment)
+    return text.getvalue()
+
+
+@pytest.mark.parametrize(("language", "labels"), [("en", ENGLISH), ("zh", CHINESE), ("en", HOSTILE)])
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_no_line_is_wider_than_the_terminal(
+    tmp_path: Path, language: Language, labels: dict[str, str], command: str, width: int
+) -> None:
+    text = shown(open_experiment(tmp_path, labels, language), COMMANDS[command], width)
+    assert max(cell_len(line) for line in text.splitlines()) <= width
+
+
+def test_figures_are_whole_at_eighty_columns(tmp_path: Path) -> None:
+    experiment = open_experiment(tmp_path)
+    text = shown(experiment, COMMANDS["analyze"])
+    narrator, document = Narrator.of(experiment), analysis(experiment)
+    for table in (money_table(narrator, document), effects_table(narrator, document, by_segment=False)):
+        figures = {cell.text for row in table.rows for cell in row.cells[1:]}
+        assert {figure for figure in figures if figure not in text} == set()
+
+
+def test_the_verdict_the_reasons_and_the_next_step_are_told(tmp_path: Path) -> None:
+    experiment = open_experiment(tmp_path)
+    text = " ".join(shown(experiment, COMMANDS["analyze"]).split())
+    assert "Roll out. Send “Care message with 500 points”: +$216 profit per 1,000 members" in text
+    assert "In vip, send “Last-chance text” instead. In dormant, send nothing." in text
+    assert "Next: Run: offerwise rollout definition.yml" in text
+
+
+def test_a_refused_plan_says_why(tmp_path: Path) -> None:
+    text = shown(open_experiment(tmp_path), COMMANDS["refused design"])
+    assert "The plan is refused" in text
+    assert "12,000 more members are needed" in text
+
+
+@pytest.mark.parametrize("width", range(40, 200, 7))
+def test_every_column_is_drawn_once_beside_the_first(tmp_path: Path, width: int) -> None:
+    experiment = open_experiment(tmp_path)
+    table = effects_table(Narrator.of(experiment), analysis(experiment), by_segment=True)
+    groups = list(split_columns(table, width))
+    assert all(group[0] == 0 for group in groups)
+    assert [place for group in groups for place in group[1:]] == list(range(1, len(table.columns)))
