@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC
 from pathlib import Path
@@ -102,6 +102,11 @@ class DuckDBEngine(DuckDBBuilders):
         except duckdb.BinderException:
             # DuckDB refuses the type of a column that does not exist; the caller says so with a suggestion.
             self._run(_temporary("TABLE", loaded, exp.select("*").from_(_read_csv(path, None))))
+        if not self._session.sql(exp.select("*").from_(loaded).limit(1).sql(self.dialect)).fetchall():
+            raise InputError.single(
+                f"{path} has no rows, so the types of its columns are unknown",
+                "leave the source out, or give Parquet, which knows its types",
+            )
         number = exp.Add(this=exp.column("rowid"), expression=exp.Literal.number(1))
         return self._expose(name, exp.to_table(loaded), number if key == ROW_NUMBER else None, path)
 
@@ -270,7 +275,7 @@ def _open_session(
     _set(session, "python_enable_replacements", exp.false())
     _set(session, "TimeZone", exp.Literal.string("UTC"))
     _set(session, "allowed_paths", _texts(file for file in absolute if not file.is_dir()))
-    _set(session, "allowed_directories", _texts(absolute))
+    _set(session, "allowed_directories", _texts(file for file in absolute if not file.is_file()))
     _set(session, "enable_external_access", exp.false())
     _set(session, "lock_configuration", exp.true())
     return session
@@ -297,7 +302,7 @@ def _set(session: duckdb.DuckDBPyConnection, option: str, value: exp.Expr) -> No
     session.execute(exp.Set(expressions=[assign]).sql("duckdb"))
 
 
-def _texts(values: Iterator[Path] | Sequence[Path]) -> exp.Expr:
+def _texts(values: Iterable[Path]) -> exp.Expr:
     return exp.Array(expressions=[exp.Literal.string(str(value)) for value in values])
 
 

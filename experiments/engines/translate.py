@@ -208,10 +208,11 @@ class _Checker:
         return _widest([kind for _, kind in kinds])
 
     def _case(self, node: exp.Case) -> ColumnType | None:
+        if node.this is not None:
+            self._one_family(node, [node.this, *(when.this for when in node.args["ifs"])])
+            return self._one_family(node, list(_branches(node)))
         for when in node.args["ifs"]:
-            if node.this is not None:
-                self._one_family(node, [node.this, when.this])
-            elif self.kind(when.this) not in {ColumnType.BOOLEAN, None}:
+            if self.kind(when.this) not in {ColumnType.BOOLEAN, None}:
                 self._report(
                     node, f"tests {_shown(when.this)}, which is not true or false", "write a condition"
                 )
@@ -294,8 +295,7 @@ class _Builder:
     def _comparison(self, node: exp.Expr) -> exp.Expr:
         if isinstance(node, exp.Between):
             value, low, high = self._comparable([node.this, node.args["low"], node.args["high"]])
-            above, below = exp.GTE(this=value, expression=low), exp.LTE(this=value.copy(), expression=high)
-            return exp.paren(exp.And(this=above, expression=below))
+            return exp.paren(exp.Between(this=value, low=low, high=high))
         if isinstance(node, exp.In):
             value, *literals = self._comparable([node.this, *node.expressions])
             return exp.paren(exp.In(this=value, expressions=literals))
@@ -325,18 +325,15 @@ class _Builder:
         return exp.cast(built, exp.DType.TIMESTAMP) if wanted is ColumnType.TIMESTAMP else built
 
     def _case(self, node: exp.Case) -> exp.Expr:
+        conditions = [when.this for when in node.args["ifs"]]
+        if node.this is None:
+            operand, tests = None, [self.build(condition) for condition in conditions]
+        else:
+            operand, *tests = self._comparable([node.this, *conditions])
         values = self._unified(list(_branches(node)))
-        whens = [
-            exp.If(
-                this=self.build(when.this)
-                if node.this is None
-                else self._comparison(exp.EQ(this=node.this, expression=when.this)),
-                true=value,
-            )
-            for when, value in zip(node.args["ifs"], values, strict=False)
-        ]
+        whens = [exp.If(this=test, true=value) for test, value in zip(tests, values, strict=False)]
         default = values[-1] if node.args.get("default") is not None else None
-        return exp.Case(ifs=whens, default=default)
+        return exp.Case(this=operand, ifs=whens, default=default)
 
     def _arithmetic(self, node: exp.Expr) -> exp.Expr:
         operands = [part for part in (node.this, node.args.get("expression")) if part is not None]

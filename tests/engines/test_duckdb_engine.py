@@ -101,6 +101,8 @@ def test_tables_of_a_duckdb_file_are_read_only(tmp_path: Path) -> None:
         ("not.parquet", b"PAR0", "cannot be read as Parquet"),
         ("not.csv.gz", b"plain", "cannot be read as CSV"),
         ("numbered.csv", b"row_number,v\n5,1\n", "`row_number` of its own"),
+        ("header_only.csv", b"k,at\n", "has no rows"),
+        ("empty.csv", b"", "has no rows"),
     ],
 )
 def test_what_cannot_be_read_is_an_input_error(
@@ -140,6 +142,18 @@ def test_no_other_file_can_be_reached(tmp_path: Path) -> None:
     with pytest.raises(OfferwiseError):
         engine.rows(unlock)  # type: ignore[arg-type]
     assert outside.read_text() == "k\n1\n"
+
+
+def test_files_behind_links_and_dots_are_reached(tmp_path: Path) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.mkdir()
+    link.symlink_to(real)
+    (real / "a.csv").write_text("k\n1\n")
+    for path in (link / "a.csv", real / ".." / "real" / "a.csv"):
+        engine = connect(files=[path, link / "out"])
+        assert engine.open_source("a", str(path), key="k") == {"k": ColumnType.TEXT}
+        engine.write(exp.select("*").from_("a"), link / "out" / "b.csv")
+        assert (real / "out" / "b.csv").read_text() == "k\n1\n"
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(engine: Engine, tmp_path: Path) -> None:

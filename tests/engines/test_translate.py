@@ -119,6 +119,9 @@ def evaluate(engine: Engine, text: str) -> object:
         ("CASE tier WHEN 'vip' THEN 1 WHEN 'svip' THEN 2 END", 2),
         ("CASE tier WHEN 'vip' THEN 1 END", None),
         ("CASE none WHEN 1 THEN 1 ELSE 0 END", 0),
+        ("CASE n WHEN 7.0 THEN 1 ELSE 0 END", 1),
+        ("CASE n WHEN none THEN 1 WHEN 7 THEN 2 END", 2),
+        ("CASE moment WHEN DATE '2026-11-26' THEN 1 ELSE 0 END", 0),
         ("CASE WHEN n = 7 THEN n ELSE rate END / 2", 3.5),
         ("COALESCE(none, zero, n)", 0),
         ("COALESCE(none, rate)", 0.5),
@@ -205,6 +208,21 @@ def test_sound_types_pass(text: str, root: str) -> None:
 def test_a_wide_chain_of_conditions_is_no_recursion(engine: Engine) -> None:
     text = " OR ".join(f"n = {number}" for number in range(90))
     assert evaluate(engine, text) is True
+
+
+@pytest.mark.parametrize(
+    ("around", "value"),
+    [
+        ("CASE ({}) WHEN 7 THEN 0 WHEN 0 THEN 7 END", 7),
+        ("CASE WHEN ({}) BETWEEN 1 AND 7 THEN 0 ELSE 1 END", 1),
+    ],
+)
+def test_nesting_grows_with_the_text_and_not_beyond(engine: Engine, around: str, value: object) -> None:
+    """Each operand is built once: what doubled on every level would be a million times as long."""
+    text = "n"
+    for _ in range(20):
+        text = around.format(text)
+    assert evaluate(engine, text) == value
 
 
 def test_rows_give_aware_instants_and_plain_values(engine: Engine) -> None:
