@@ -2,56 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias, Union
 
-from rich.markup import escape
-from rich.padding import Padding
-from rich.table import Table as Grid
 from rich.text import Text
 
-from experiments.documents import Analysis, Assignment, Design
+from experiments.documents import Analysis, Assignment, Design, Validation
 from experiments.experiment import Experiment
+from reports.grid import draw_table
 from reports.narrator import Narrator
-from reports.tables import Cell, Column, Status, Table, row, words
+from reports.tables import Column, Table, row, words
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from experiments.catalogue import Catalogue
     from uplift.documents import Rollout, Uplift
 
-_SIGNS: Sequence[tuple[Status, str, str]] = (
-    ("pass", "✓", "green"),
-    ("warn", "!", "yellow"),
-    ("fail", "✗", "red"),
-    ("unclear", "?", "yellow"),
-)
+Shown: TypeAlias = Union[Validation, Design, Assignment, Analysis, "Uplift", "Rollout"]
+"""The documents that a command answers with."""
+
 _VERDICTS: Sequence[tuple[str, str]] = (
     ("rollout", "green"),
     ("no_rollout", "yellow"),
     ("invalid", "red"),
     ("too_early", "yellow"),
 )
-_GAP = 2
 
 
-def show_validate(console: Console, experiment: Experiment, catalogue: Catalogue) -> None:
+def show(console: Console, document: Shown, experiment: Experiment) -> None:
+    """Show the document of any command."""
+    from uplift.documents import Rollout, Uplift
+
+    match document:
+        case Validation():
+            show_validate(console, document, experiment)
+        case Design():
+            show_design(console, document, experiment)
+        case Assignment():
+            show_assign(console, document, experiment)
+        case Analysis():
+            show_analyze(console, document, experiment)
+        case Uplift():
+            show_uplift(console, document, experiment)
+        case Rollout():
+            show_rollout(console, document, experiment)
+
+
+def show_validate(console: Console, validation: Validation, experiment: Experiment) -> None:
     """What `validate` found: sources with their columns, arms with their shares."""
     narrator = Narrator.of(experiment)
-    definition = experiment.definition
-    _heading(console, narrator.say("terminal.validate", id=definition.id))
+    _heading(console, narrator.say("terminal.validate", id=validation.experiment))
     counts = {
-        "sources": len(definition.data),
-        "arms": len(definition.all_arms),
-        "metrics": len(definition.metrics),
+        "sources": len(validation.sources),
+        "arms": len(validation.arms),
+        "metrics": len(validation.metrics),
     }
     _line(console, narrator.say("terminal.validated", **counts))
-    for table in (_sources(narrator, experiment, catalogue), _arms(narrator)):
-        draw_table(console, table)
+    draw_table(console, _sources(narrator, validation))
+    draw_table(console, _arms(narrator))
+    _line(console, narrator.say("terminal.lock", sha256=validation.definition_sha256), "dim")
 
 
-def _sources(narrator: Narrator, experiment: Experiment, catalogue: Catalogue) -> Table:
+def _sources(narrator: Narrator, validation: Validation) -> Table:
     say = narrator.say
     return Table(
         name="sources",
@@ -60,11 +72,12 @@ def _sources(narrator: Narrator, experiment: Experiment, catalogue: Catalogue) -
         columns=(
             Column(say("column.source"), align="left"),
             Column(say("column.table"), align="left"),
+            Column(say("column.key"), align="left"),
             Column(say("column.columns")),
         ),
         rows=tuple(
-            row([words(name), words(experiment.definition.data[name].table), words(str(len(source.columns)))])
-            for name, source in catalogue.sources.items()
+            row([words(found.source), words(found.table), words(found.key), words(str(found.columns))])
+            for found in validation.sources
         ),
     )
 
@@ -193,73 +206,6 @@ def show_rollout(console: Console, rollout: Rollout, experiment: Experiment) -> 
     for table in (rollout_summary_table(narrator, rollout), rollout_table(narrator, rollout)):
         draw_table(console, table)
     _ending(console, narrator, "", rollout.files, None)
-
-
-def draw_table(console: Console, table: Table | None) -> None:
-    """Draw a table; one that is too wide becomes several, each with the first column again. Empty ones are left out."""
-    if table is None or not table.rows:
-        return
-    console.print()
-    console.print(Text(table.title, style="bold"))
-    for columns in split_columns(table, console.width):
-        console.print(Padding(_grid(table, columns), (0, 0, 1, 0)))
-    for number, note in enumerate(table.notes, start=1):
-        _line(console, f"{number} — {note}", "dim")
-
-
-def split_columns(table: Table, width: int) -> Iterator[tuple[int, ...]]:
-    """The positions of the columns that fit side by side in `width`, the first column in each group."""
-    widths = [_column_width(table, place) for place in range(len(table.columns))]
-    first = min(widths[0], max(width // 3, 12))
-    group: list[int] = [0]
-    used = first
-    for place in range(1, len(widths)):
-        needed = widths[place] + _GAP
-        if len(group) > 1 and used + needed > width:
-            yield tuple(group)
-            group, used = [0], first
-        group.append(place)
-        used += needed
-    yield tuple(group)
-
-
-def _column_width(table: Table, place: int) -> int:
-    """The width that shows a column whole, except that words may wrap from 30 letters on."""
-    column = table.columns[place]
-    lines = [_cell_text(table, line.cells[place]) for line in table.rows]
-    lines += [Text(line) for line in _column_heading(column).split("\n")]
-    widest = max(line.cell_len for text in lines for line in text.split())
-    return widest if column.align == "right" else min(widest, 30)
-
-
-def _column_heading(column: Column) -> str:
-    return "\n".join(part for part in (column.group, column.heading) if part)
-
-
-def _cell_text(table: Table, cell: Cell) -> Text:
-    text = Text(cell.text)
-    for status, sign, style in _SIGNS:
-        if cell.status == status:
-            text = Text(f"{sign} {cell.text}", style=style)
-    if cell.absent:
-        text.append(f" {table.note_number(cell)}", style="dim")
-    if cell.under:
-        text.append(f"\n{cell.under}", style="dim")
-    return text
-
-
-def _grid(table: Table, places: tuple[int, ...]) -> Grid:
-    grid = Grid(box=None, padding=(0, _GAP, 0, 0), header_style="dim", pad_edge=False, show_edge=False)
-    for place in places:
-        column = table.columns[place]
-        grid.add_column(
-            escape(_column_heading(column)), justify=column.align, vertical="top", overflow="fold"
-        )
-    for line in table.rows:
-        grid.add_row(
-            *(_cell_text(table, line.cells[place]) for place in places), style="bold" if line.strong else ""
-        )
-    return grid
 
 
 def _heading(console: Console, text: str) -> None:

@@ -27,6 +27,8 @@ from experiments.documents import (
     Reason,
     SegmentHeterogeneity,
     SegmentRow,
+    SourceCheck,
+    Validation,
     Verdict,
     VerdictStatus,
     WinnerCorrected,
@@ -330,6 +332,21 @@ def assignment(experiment: Experiment) -> Assignment:
         balance=(Balance("orders_365d", 0.0072), Balance("spend_365d", 0.121)),
         files=AssignmentFiles(
             "runs/winback-test/ledger", {arm: f"runs/winback-test/send_lists/{arm}.csv" for arm in ARMS}
+        ),
+    )
+
+
+def validation(experiment: Experiment) -> Validation:
+    """A definition whose data are in order."""
+    definition = experiment.definition
+    return Validation(
+        experiment=definition.id,
+        definition_sha256=definition.origin.sha256,
+        arms=tuple(arm.id for arm in definition.all_arms),
+        metrics=tuple(definition.metrics),
+        sources=tuple(
+            SourceCheck(name, f"/a/rather/long/path/to/the/campaign/{source.table}", 7, source.key)
+            for name, source in definition.data.items()
         ),
     )
 

@@ -17,6 +17,7 @@ from report_examples import (
     open_experiment,
     rollout,
     uplift,
+    validation,
 )
 from rich.cells import cell_len
 from rich.console import Console
@@ -24,35 +25,28 @@ from rich.console import Console
 from experiments.experiment import Experiment
 from experiments.language import Language
 from reports.accounts import money_table
+from reports.grid import split_columns
 from reports.narrator import Narrator
 from reports.results import effects_table
-from reports.terminal import (
-    show_analyze,
-    show_assign,
-    show_design,
-    show_rollout,
-    show_uplift,
-    split_columns,
-)
+from reports.terminal import Shown, show
 
-Show = Callable[[Console, Experiment], None]
+Made = Callable[[Experiment], Shown]
 
-COMMANDS: dict[str, Show] = {
-    "design": lambda console, experiment: show_design(console, design(experiment), experiment),
-    "refused design": lambda console, experiment: show_design(
-        console, design(experiment, feasible=False), experiment
-    ),
-    "assign": lambda console, experiment: show_assign(console, assignment(experiment), experiment),
-    "analyze": lambda console, experiment: show_analyze(console, analysis(experiment), experiment),
-    "invalid": lambda console, experiment: show_analyze(console, analysis(experiment, "invalid"), experiment),
-    "uplift": lambda console, experiment: show_uplift(console, uplift(), experiment),
-    "rollout": lambda console, experiment: show_rollout(console, rollout(), experiment),
+COMMANDS: dict[str, Made] = {
+    "validate": validation,
+    "design": design,
+    "refused design": lambda experiment: design(experiment, feasible=False),
+    "assign": assignment,
+    "analyze": analysis,
+    "invalid": lambda experiment: analysis(experiment, "invalid"),
+    "uplift": lambda _: uplift(),
+    "rollout": lambda _: rollout(),
 }
 
 
-def shown(experiment: Experiment, show: Show, width: int = 80) -> str:
+def shown(experiment: Experiment, made: Made, width: int = 80) -> str:
     text = io.StringIO()
-    show(Console(file=text, width=width, force_terminal=False), experiment)
+    show(Console(file=text, width=width, force_terminal=False), made(experiment), experiment)
     return text.getvalue()
 
 
