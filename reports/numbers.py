@@ -47,10 +47,12 @@ class Numbers:
         return _signed(f"{abs(value):,.{shown}f}", value, sign=sign)
 
     def money(self, value: float, places: int | None = None, *, sign: bool = False) -> str:
-        """An amount; without `places`, with the currency's own, and more for an amount below one."""
+        """An amount; without `places`, with the currency's own, and more where an amount below one needs them."""
         if places is None:
             minor = 0 if self.currency in _NO_MINOR_UNIT else 2
-            places = minor if abs(value) >= 1 or value == 0 else max(minor, decimals(value, significant=3))
+            places = minor if abs(value) >= 1 else max(minor, decimals(value, significant=3))
+            while places > minor and round(value, places) == round(value, places - 1):
+                places -= 1
         common = _SYMBOLS.get(self.currency, f"{self.currency} ")
         symbol = _OWN_SYMBOLS.get((self.language, self.currency), common)
         return _signed(f"{symbol}{abs(value):,.{places}f}", value, sign=sign)

@@ -155,7 +155,7 @@ def _learner_row(narrator: Narrator, metric: str, learner: Learner, arm: str, *,
     value = _level(narrator, metric, learner.policy_value, learner.low, learner.high)
     return row(
         [
-            words(narrator.say_or(f"learner.{learner.name}", learner.name)) if first else blank,
+            words(narrator.say_or(f"learner.{learner.name}", learner.name)),
             value if first else blank,
             words(narrator.arm(arm)) if arm else absent(why),
             narrator.number_cell(learner.qini.get(arm), why),

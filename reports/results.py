@@ -142,44 +142,60 @@ def _guardrail_row(narrator: Narrator, result: GuardrailResult) -> Row:
     )
 
 
+def heterogeneity_table(narrator: Narrator, analysis: Analysis) -> Table:
+    """Whether each arm's effect differs between segments at all."""
+    say = narrator.say
+    return Table(
+        name="heterogeneity",
+        title=say("heterogeneity.title"),
+        about=say("heterogeneity.about"),
+        columns=(
+            Column(say("column.arm"), align="left"),
+            Column(say("column.metric"), align="left"),
+            Column(say("column.q")),
+            Column(say("column.p_heterogeneity")),
+        ),
+        rows=tuple(_heterogeneity_row(narrator, group) for group in analysis.segments),
+    )
+
+
+def _heterogeneity_row(narrator: Narrator, group: SegmentHeterogeneity) -> Row:
+    why = narrator.say("why.no_heterogeneity")
+    return row(
+        [
+            narrator.arm_cell(group.arm),
+            words(narrator.metric(group.metric)),
+            narrator.number_cell(group.heterogeneity_q, why),
+            narrator.p_cell(group.p_value, why),
+        ]
+    )
+
+
 def segments_table(narrator: Narrator, analysis: Analysis) -> Table:
-    """How an arm's effect differs between segments: as estimated, and drawn towards the arm's mean effect."""
+    """An arm's effect in each segment: as estimated, and drawn towards the arm's mean effect."""
     say = narrator.say
     return Table(
         name="segments",
         title=say("segments.title"),
         about=say("segments.about"),
         columns=(
-            Column(say("column.metric"), align="left"),
             Column(say("column.arm"), align="left"),
             Column(say("column.segment"), align="left"),
             Column(say("column.estimated")),
             Column(say("column.shrunken", level=narrator.level)),
-            Column(say("column.q")),
-            Column(say("column.p_heterogeneity")),
         ),
-        rows=tuple(
-            _segment_row(narrator, group, line, first=place == 0)
-            for group in analysis.segments
-            for place, line in enumerate(group.rows)
-        ),
+        rows=tuple(_segment_row(narrator, group, line) for group in analysis.segments for line in group.rows),
     )
 
 
-def _segment_row(narrator: Narrator, group: SegmentHeterogeneity, line: SegmentRow, *, first: bool) -> Row:
-    why = narrator.say("why.no_heterogeneity")
-    shrunken = narrator.difference(group.metric, line.shrunken, line.low, line.high, times=PER)
+def _segment_row(narrator: Narrator, group: SegmentHeterogeneity, line: SegmentRow) -> Row:
     estimated, _ = narrator.difference(group.metric, line.difference, line.low, line.high, times=PER)
-    blank = Cell("")
     return row(
         [
-            words(narrator.metric(group.metric)) if first else blank,
-            words(narrator.arm(group.arm)) if first else blank,
+            words(narrator.arm(group.arm), narrator.metric(group.metric)),
             words(line.segment),
             words(estimated),
-            Cell(*shrunken),
-            narrator.number_cell(group.heterogeneity_q, why) if first else blank,
-            narrator.p_cell(group.p_value, why) if first else blank,
+            Cell(*narrator.difference(group.metric, line.shrunken, line.low, line.high, times=PER)),
         ]
     )
 

@@ -16,6 +16,7 @@ from reports.tables import Column, Table, row, words
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from reports.headline import Headline
     from uplift.documents import Rollout, Uplift
 
 Shown: TypeAlias = Union[Validation, Design, Assignment, Analysis, "Uplift", "Rollout"]
@@ -143,7 +144,7 @@ def show_assign(console: Console, assignment: Assignment, experiment: Experiment
 
 
 def show_analyze(console: Console, analysis: Analysis, experiment: Experiment) -> None:
-    """The analysis: verdict, money, effects, guardrails, health."""
+    """The analysis: effects, guardrails, segments, health, money, and the verdict last."""
     from reports.accounts import cost_table, money_table
     from reports.checks import checks_table
     from reports.headline import read_headline
@@ -151,31 +152,38 @@ def show_analyze(console: Console, analysis: Analysis, experiment: Experiment) -
         effects_table,
         factorial_table,
         guardrails_table,
+        heterogeneity_table,
         segments_table,
         winner_table,
     )
 
     narrator = Narrator.of(experiment)
-    headline = read_headline(narrator, analysis)
     _heading(console, narrator.say("terminal.analysis", id=analysis.experiment))
+    for table in (
+        effects_table(narrator, analysis, by_segment=False),
+        guardrails_table(narrator, analysis),
+        heterogeneity_table(narrator, analysis),
+        segments_table(narrator, analysis),
+        factorial_table(narrator, analysis),
+        winner_table(narrator, analysis),
+        checks_table(narrator, analysis.health),
+        money_table(narrator, analysis),
+        cost_table(narrator, analysis),
+    ):
+        draw_table(console, table)
+    _verdict(console, read_headline(narrator, analysis))
+    _ending(console, narrator, analysis.verdict.next_step, analysis.files, analysis.mlflow_run_id)
+
+
+def _verdict(console: Console, headline: Headline) -> None:
+    """The answer: last, so that it stands on the screen when the command ends."""
+    draw_table(console, headline.offers)
+    console.print()
     _line(console, f"{headline.label}. {headline.sentence}", f"bold {dict(_VERDICTS)[headline.status]}")
     for sentence in (headline.departures, headline.note):
         _line(console, sentence)
     for reason in headline.reasons:
         _line(console, f"• {reason}")
-    for table in (
-        headline.offers,
-        money_table(narrator, analysis),
-        cost_table(narrator, analysis),
-        effects_table(narrator, analysis, by_segment=False),
-        winner_table(narrator, analysis),
-        guardrails_table(narrator, analysis),
-        segments_table(narrator, analysis),
-        factorial_table(narrator, analysis),
-        checks_table(narrator, analysis.health),
-    ):
-        draw_table(console, table)
-    _ending(console, narrator, headline.next_step, analysis.files, analysis.mlflow_run_id)
 
 
 def show_uplift(console: Console, uplift: Uplift, experiment: Experiment) -> None:

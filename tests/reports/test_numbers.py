@@ -20,6 +20,7 @@ DOLLARS, YUAN = Numbers("en", "USD"), Numbers("zh", "CNY")
         (DOLLARS, 1234.5, "$1,234.50"),
         (DOLLARS, -0.00512, f"{MINUS}$0.00512"),
         (DOLLARS, 0.0, "$0.00"),
+        (DOLLARS, 0.1, "$0.10"),
         (YUAN, 98765.4, "¥98,765.40"),
         (Numbers("en", "CNY"), 1.0, "CN¥1.00"),
         (Numbers("zh", "USD"), 1.0, "US$1.00"),
