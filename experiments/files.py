@@ -72,6 +72,7 @@ def write_whole(path: Path, content: str | bytes) -> Path:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+            Path(name).chmod(_mode_of_new_files())
             Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
@@ -83,3 +84,10 @@ def write_whole(path: Path, content: str | bytes) -> Path:
             "Make room or give another folder with --out, then run the same command again",
         ) from error
     return path
+
+
+def _mode_of_new_files() -> int:
+    """The mode that a plainly opened file would have; a temporary file is its owner's alone."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
