@@ -61,7 +61,9 @@ def bin_features(space: FeatureSpace, codes: Array, bins: int = 32) -> Binned:
     for i, feature in enumerate(space.features):
         column = codes[:, i]
         binned = (
-            _bin_levels(feature, column) if isinstance(feature, CategoryFeature) else _bin_numbers(feature.name, column, bins)
+            _bin_levels(feature, column)
+            if isinstance(feature, CategoryFeature)
+            else _bin_numbers(feature.name, column, bins)
         )
         if binned.splits:
             found.append(binned)
@@ -121,5 +123,7 @@ def _bin_levels(feature: CategoryFeature, column: Array) -> BinnedFeature:
     sides = np.zeros((len(sets), count + 1))
     for row, chosen in enumerate(sets):
         sides[row, list(chosen)] = 1.0
-    splits = tuple(CategorySplit(feature.name, tuple(feature.levels[level] for level in chosen)) for chosen in sets)
+    splits = tuple(
+        CategorySplit(feature.name, tuple(feature.levels[level] for level in chosen)) for chosen in sets
+    )
     return BinnedFeature(column.astype(np.int32), count + 1, sides, splits)

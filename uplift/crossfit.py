@@ -87,7 +87,7 @@ class Arena:
 
     def run(self) -> Contest:
         """Learn and value every kind on every fold."""
-        sample, plan = self.sample, self.plan
+        sample = self.sample
         records = self._records()
         rules: dict[PolicyKind, list[Rule]] = {}
         folds = range(sample.folds)
@@ -132,7 +132,9 @@ class Arena:
     def _learn(self, kind: PolicyKind, rows: np.ndarray, scores: Array) -> Rule:
         sample, plan = self.sample, self.plan
         if kind == "by_segment":
-            return learn_segments(scores[rows], sample.members.segment[rows], len(sample.segments), plan.min_part)
+            return learn_segments(
+                scores[rows], sample.members.segment[rows], len(sample.segments), plan.min_part
+            )
         if kind == "tree":
             return learn_tree(scores[rows], self.binned.rows(rows), plan.max_depth, plan.min_part)
         return learn_single(scores[rows])
@@ -162,4 +164,7 @@ class Arena:
     ) -> LearnerName | None:
         if not records:
             return None
-        return max(records, key=lambda name: policy_value(scores[rows], records[name].effects[rows].argmax(axis=1)).value)
+        return max(
+            records,
+            key=lambda name: policy_value(scores[rows], records[name].effects[rows].argmax(axis=1)).value,
+        )

@@ -95,11 +95,15 @@ class FeatureSpace:
         """
         absent = [name for name in self.names if name not in frame.columns]
         if absent:
-            raise ValueError(f"the columns {', '.join(absent)} are missing; give every one of {', '.join(self.names)}")
+            raise ValueError(
+                f"the columns {', '.join(absent)} are missing; give every one of {', '.join(self.names)}"
+            )
         matrix = np.empty((len(frame), len(self.features)))
         for i, feature in enumerate(self.features):
             column = frame[feature.name]
-            matrix[:, i] = _numbers(column) if isinstance(feature, NumberFeature) else _levels(column, feature.levels)
+            matrix[:, i] = (
+                _numbers(column) if isinstance(feature, NumberFeature) else _levels(column, feature.levels)
+            )
         return matrix
 
     def dense(self, codes: Array) -> Array:

@@ -65,7 +65,11 @@ def run_gate(scores: Array, choices: Mapping[PolicyKind, Integers]) -> GateResul
     n = len(scores)
     nobody = np.zeros(n, dtype=np.int64)
     single = choices["best_single_arm"]
-    kinds = {kind: choices.get(kind, nobody) for kind in SIMPLEST_FIRST if kind in choices or kind == "treat_nobody"}
+    kinds = {
+        kind: choices.get(kind, nobody)
+        for kind in SIMPLEST_FIRST
+        if kind in choices or kind == "treat_nobody"
+    }
     reference = policy_scores(scores, single)
     gains = {kind: policy_scores(scores, arms) - reference for kind, arms in kinds.items()}
     family = [kind for kind in PERSONALISED if kind in kinds and estimate_mean(gains[kind]).std_error > 0]

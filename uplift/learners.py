@@ -127,7 +127,9 @@ def _fit_meta(name: LearnerName, sample: LearningSample, outcome: OutcomeModel) 
         "x_learner": causalml.x_learner,
         "dr_learner": causalml.dr_learner,
         "r_learner": causalml.r_learner,
-    }[name](learner=base, control_name=_name(0), **({"random_state": sample.seed} if name == "r_learner" else {}))
+    }[name](
+        learner=base, control_name=_name(0), **({"random_state": sample.seed} if name == "r_learner" else {})
+    )
     if name == "dr_learner":
         model.fit(dense, treatment=treatment, y=value, p=p, seed=sample.seed)
     elif name in {"x_learner", "r_learner"}:
@@ -160,9 +162,7 @@ def _fit_forest(sample: LearningSample, outcome: OutcomeModel) -> UpliftForest:
 
 
 def _pair_propensities(sample: LearningSample) -> tuple[float, ...]:
-    """P(arm | arm or control) for each arm but control, from the design's shares.
-
-    """
+    """P(arm | arm or control) for each arm but control, from the design's shares."""
     shares = [float(arm.share) for arm in sample.arms]
     return tuple(share / (share + shares[0]) for share in shares[1:])
 

@@ -53,7 +53,11 @@ class OutcomeModel:
         """For each row of the feature matrix and each arm, the expected value in two parts."""
         n, k = len(codes), len(self.arms)
         stacked = _with_arm(np.tile(codes, (k, 1)), np.repeat(np.arange(k), n), self.arms)
-        chance = np.ones((n, k)) if self.chance is None else self.chance.predict(stacked, num_threads=_THREADS).reshape(k, n).T
+        chance = (
+            np.ones((n, k))
+            if self.chance is None
+            else self.chance.predict(stacked, num_threads=_THREADS).reshape(k, n).T
+        )
         amount = (
             np.tile(self.amount_of_arm, (n, 1))
             if self.amount is None
@@ -124,7 +128,9 @@ def _with_arm(codes: Array, arm: NDArray[np.int64], arms: Sequence[Arm]) -> Arra
     return np.column_stack([codes, arm_features(arms)[arm]])
 
 
-def _boost(sample: LearningSample, rows: NDArray[np.bool_], target: Array, objective: str, leaves: int) -> Any:
+def _boost(
+    sample: LearningSample, rows: NDArray[np.bool_], target: Array, objective: str, leaves: int
+) -> Any:
     import lightgbm
 
     n = int(rows.sum())

@@ -15,7 +15,13 @@ from uplift.sample import Integers, Members
 from uplift.tree_nodes import Leaf, Node, leaf_of, leaves
 from uplift.tree_search import search_tree
 
-SIMPLEST_FIRST: tuple[PolicyKind, ...] = ("treat_nobody", "best_single_arm", "by_segment", "tree", "individual")
+SIMPLEST_FIRST: tuple[PolicyKind, ...] = (
+    "treat_nobody",
+    "best_single_arm",
+    "by_segment",
+    "tree",
+    "individual",
+)
 PERSONALISED: tuple[PolicyKind, ...] = ("by_segment", "tree", "individual")
 
 
@@ -46,13 +52,13 @@ class Everybody:
 
 @dataclass(frozen=True)
 class SegmentTable:
-    """An arm for each segment, by the segment's number."""
+    """An arm for each segment, by the segment's number; no contact for a segment that is not in it (-1)."""
 
     arms: tuple[int, ...]
 
     def choose(self, space: FeatureSpace, members: Members) -> Integers:  # noqa: ARG002 - as every rule
         """Shape (n,)."""
-        return np.asarray(self.arms, dtype=np.int64)[members.segment]
+        return np.append(np.asarray(self.arms, dtype=np.int64), 0)[members.segment]
 
     def cells(self, space: FeatureSpace, members: Members) -> Integers:  # noqa: ARG002 - as every rule
         """The segments."""

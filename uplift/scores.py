@@ -74,7 +74,9 @@ class CrossFit:
 
     def fit_all(self, left_out: Iterable[tuple[int, ...]]) -> None:
         """Fit the models of several sets of folds, side by side."""
-        missing = sorted({tuple(sorted(set(folds))) for folds in left_out} - {tuple(sorted(key)) for key in self._models})
+        missing = sorted(
+            {tuple(sorted(set(folds))) for folds in left_out} - {tuple(sorted(key)) for key in self._models}
+        )
         with ThreadPoolExecutor(WORKERS) as pool:
             fitted = pool.map(lambda folds: self.fit(self.sample.without(*folds)), missing)
             self._models.update(zip(map(frozenset, missing), fitted, strict=True))
@@ -101,7 +103,9 @@ class CrossFit:
         With `valued_on`, no model has seen that fold either, and its own rows are NaN.
         """
         extra = () if valued_on is None else (valued_on,)
-        return self._collect(lambda fold, part: steady_scores(self.predict(fold, *extra), part), skip=valued_on)
+        return self._collect(
+            lambda fold, part: steady_scores(self.predict(fold, *extra), part), skip=valued_on
+        )
 
     def _collect(self, score: Callable[[int, LearningSample], Array], skip: int | None = None) -> Array:
         scores = np.full((len(self.sample), len(self.sample.arms)), np.nan)

@@ -101,8 +101,17 @@ def plain_node(node: Node) -> dict[str, Any]:
     """A tree as JSON holds it."""
     if isinstance(node, Leaf):
         return {"arm": node.arm}
-    rule = {"at_most": node.split.threshold} if isinstance(node.split, NumberSplit) else {"in": list(node.split.levels)}
-    return {"feature": node.split.feature, **rule, "left": plain_node(node.left), "right": plain_node(node.right)}
+    rule = (
+        {"at_most": node.split.threshold}
+        if isinstance(node.split, NumberSplit)
+        else {"in": list(node.split.levels)}
+    )
+    return {
+        "feature": node.split.feature,
+        **rule,
+        "left": plain_node(node.left),
+        "right": plain_node(node.right),
+    }
 
 
 def node_from_plain(body: Mapping[str, Any]) -> Node:

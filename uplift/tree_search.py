@@ -133,10 +133,22 @@ def _best_pairs(binned: Binned, histograms: Histograms, problems: int, min_leaf:
             table = histograms(g, h)
             _offer(value[g], choice[g], table, features[g].sides, h, features[h].sides, min_leaf)
             if h > g:
-                _offer(value[h], choice[h], table.swapaxes(1, 2), features[h].sides, g, features[g].sides, min_leaf)
+                _offer(
+                    value[h],
+                    choice[h],
+                    table.swapaxes(1, 2),
+                    features[h].sides,
+                    g,
+                    features[g].sides,
+                    min_leaf,
+                )
     whole = histograms(0, 0).sum(axis=(1, 2))[:, :-1].max(axis=1)
     best = _BestPairs(
-        whole, [_NO_SPLIT] * problems, [_NO_SPLIT] * problems, [_NO_SPLIT] * problems, np.empty((len(features), problems))
+        whole,
+        [_NO_SPLIT] * problems,
+        [_NO_SPLIT] * problems,
+        [_NO_SPLIT] * problems,
+        np.empty((len(features), problems)),
     )
     for g in range(len(features)):
         totals = value[g].sum(axis=1)

@@ -1,0 +1,125 @@
+"""Allocation under a budget: the multiple-choice knapsack over groups or members, by convex hulls and one threshold.
+
+Each group may give its members one of K options or nothing. Along a group's upper convex hull of (cost, value) points, each
+step buys value at a falling rate; taking steps from the best rate down until the budget is spent solves the linear relaxation
+exactly (Sinha and Zoltners 1979). The rate at which the budget runs out is its shadow price.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uplift.features import Array
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """Who gets what.
+
+    Attributes:
+        shares: Shape (G, K): the share of each group that gets each option; the rest gets nothing. All are 0 or 1, except
+            in the one group where the budget runs out.
+        value: Total value.
+        cost: Total cost, within the budget.
+        shadow_price: What one more unit of budget would bring; 0 where the budget does not bind.
+    """
+
+    shares: Array
+    value: float
+    cost: float
+    shadow_price: float
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """Steps along the hulls: each replaces an option of a group by a better one, -1 standing for nothing."""
+
+    group: NDArray[np.int64]
+    before: NDArray[np.int64]
+    after: NDArray[np.int64]
+    value: Array
+    cost: Array
+
+    @property
+    def rate(self) -> Array:
+        """Value for each unit of cost; infinite for a step that costs nothing."""
+        return np.divide(self.value, self.cost, out=np.full(len(self.cost), np.inf), where=self.cost > 0)
+
+
+def allocate(value: Array, cost: Array, size: Array, budget: float | None = None) -> Allocation:
+    """The allocation with the largest total value whose cost is within the budget.
+
+    Args:
+        value: Shape (G, K): value per member of each option over nothing.
+        cost: Shape (G, K): cost per member, not negative.
+        size: Shape (G,): members of each group.
+        budget: None where there is no limit.
+
+    Raises:
+        ValueError: A cost or the budget is negative.
+
+    >>> two = allocate(np.array([[3.0], [1.0]]), np.array([[1.0], [1.0]]), np.array([10.0, 10.0]), 15.0)
+    >>> two.shares.ravel().tolist(), two.value, two.shadow_price
+    ([1.0, 0.5], 35.0, 1.0)
+    """
+    if (cost < 0).any() or (budget is not None and budget < 0):
+        raise ValueError("a cost or the budget is negative; an allocation needs both at 0 or more")
+    steps = _hull_steps(value, cost)
+    rate = steps.rate
+    order = np.lexsort((steps.group, -rate))
+    spent = np.cumsum(steps.cost[order] * size[steps.group[order]])
+    limit = np.inf if budget is None else budget
+    whole = int(np.searchsorted(spent, limit, side="right"))
+    shares = np.zeros_like(value)
+    _take(shares, steps, order[:whole], np.ones(whole))
+    price = 0.0
+    if whole < len(order):
+        step = order[whole]
+        left = limit - (spent[whole - 1] if whole else 0.0)
+        part = left / (steps.cost[step] * size[steps.group[step]])
+        _take(shares, steps, order[whole : whole + 1], np.array([part]))
+        price = float(rate[step])
+    members = shares * size[:, None]
+    return Allocation(shares, float((members * value).sum()), float((members * cost).sum()), price)
+
+
+def _hull_steps(value: Array, cost: Array) -> _Steps:
+    """The hulls of all groups at once, one step a round: the next point is the one with the best rate from here."""
+    groups = np.arange(len(value))
+    option = np.full(len(value), -1)
+    at_value, at_cost = np.zeros(len(value)), np.zeros(len(value))
+    found: list[_Steps] = []
+    for _ in range(value.shape[1]):
+        gain, extra = value[groups] - at_value[:, None], cost[groups] - at_cost[:, None]
+        rate = np.divide(gain, extra, out=np.full(gain.shape, np.inf), where=extra > 0)
+        # A better option that costs no more comes first, the best of several; among equal rates the farthest.
+        rate = np.where(gain > 0, rate, -np.inf)
+        best_rate = rate.max(axis=1, initial=-np.inf)
+        chosen = np.where(rate == best_rate[:, None], gain, -np.inf).argmax(axis=1)
+        rows = np.flatnonzero(best_rate > 0)
+        if not len(rows):
+            break
+        groups, chosen = groups[rows], chosen[rows]
+        step_value, step_cost = gain[rows, chosen], np.maximum(extra[rows, chosen], 0.0)
+        found.append(_Steps(groups, option[rows], chosen, step_value, step_cost))
+        option, at_value, at_cost = chosen, value[groups, chosen], at_cost[rows] + step_cost
+    if not found:
+        none = np.zeros(0, dtype=np.int64)
+        return _Steps(none, none, none, np.zeros(0), np.zeros(0))
+    return _Steps(
+        np.concatenate([each.group for each in found]),
+        np.concatenate([each.before for each in found]),
+        np.concatenate([each.after for each in found]),
+        np.concatenate([each.value for each in found]),
+        np.concatenate([each.cost for each in found]),
+    )
+
+
+def _take(shares: Array, steps: _Steps, taken: NDArray[np.int64], part: Array) -> None:
+    """Move `part` of a step's group from one option to the next, for steps in the order in which they are bought."""
+    np.add.at(shares, (steps.group[taken], steps.after[taken]), part)
+    moved = steps.before[taken] >= 0
+    np.add.at(shares, (steps.group[taken][moved], steps.before[taken][moved]), -part[moved])

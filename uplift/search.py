@@ -1,0 +1,200 @@
+"""The search for an offer policy: learned and valued on different members, chosen by the gate, fitted again on all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from experiments.definition.policy import LearnerName, PolicyKind
+from experiments.experiment import Experiment
+from uplift.crossfit import Arena, Contest, LearnerRecord, Plan
+from uplift.documents import Chosen, Learner, Policy, SegmentOffer, Uplift
+from uplift.evaluation import auuc, estimate_mean, policy_scores, policy_value, qini
+from uplift.evidence import open_evidence, value_metric_of
+from uplift.features import Array
+from uplift.gate import Contender, run_gate
+from uplift.heterogeneity import heterogeneity_test
+from uplift.policy import CellFigures, ShippedPolicy, save_policy
+from uplift.reading import Reading, read_sample, uplift_settings
+from uplift.rules import Everybody, Rule
+from uplift.sample import LearningSample
+from uplift.sentences import PolicyWords
+from uplift.sql import arm_case
+
+NOBODY = Everybody(0)
+
+
+@dataclass(frozen=True)
+class UpliftResult:
+    """What the search gives.
+
+    Attributes:
+        document: `uplift --json`.
+        policy: The policy that ships.
+        scores: Shape (n, K): held-out doubly robust scores of the learning sample.
+        sample: The learning sample.
+    """
+
+    document: Uplift
+    policy: ShippedPolicy
+    scores: Array
+    sample: LearningSample
+
+
+def find_policy(experiment: Experiment, value: str | None = None) -> UpliftResult:
+    """Find the best offer policy for a metric and prove it on members that it was not learned from.
+
+    The policy for the definition's own value metric is kept as `policy.json` for `rollout`; that for another metric
+    answers a question and is not kept.
+
+    Args:
+        experiment: An experiment with outcomes.
+        value: The metric; the definition's value where absent.
+
+    Raises:
+        InputError: The metric or the features cannot be used.
+        RefusedError: The test is invalid or not over, or an arm has too few members.
+        OutsideError: The engine or the disk fails.
+    """
+    definition = experiment.definition
+    settings = uplift_settings(definition)
+    metric = value_metric_of(experiment, value)
+    evidence = open_evidence(experiment)
+    reading = read_sample(evidence, metric)
+    sample = reading.sample
+    plan = Plan(
+        kinds=settings.policy.kinds,
+        learners=settings.learners,
+        max_depth=settings.policy.max_depth,
+        min_part=definition.decision.pick.min_members_per_arm * len(sample.arms),
+    )
+    arena = Arena(sample, plan, experiment.progress)
+    contest = arena.run()
+    experiment.progress("Testing whether effects differ between members")
+    heterogeneity = heterogeneity_test(arena.models)
+    gate = run_gate(contest.scores, contest.choices)
+    experiment.progress("Fitting the chosen policy on all members")
+    rules = {kind: arena.refit(kind, contest) for kind in contest.choices}
+    single = rules["best_single_arm"]
+    kind: PolicyKind = gate.chosen.kind
+    if kind == "treat_nobody" or (kind == "best_single_arm" and single == NOBODY):
+        kind, rules["treat_nobody"] = "treat_nobody", NOBODY
+    policy = _ship(experiment, metric, reading, contest, replace(gate.chosen, kind=kind), rules[kind])
+    words = PolicyWords(evidence.sentences, sample, metric)
+    document = Uplift(
+        experiment=definition.id,
+        value_metric=metric,
+        learners=tuple(
+            _learner(name, record, contest.scores, sample) for name, record in contest.learners.items()
+        ),
+        heterogeneity=heterogeneity,
+        policies=tuple(_policy(each, rules, contest, words) for each in gate.contenders),
+        chosen=Chosen(kind, words.reason(gate, kind, single, reading.members), _sql(experiment, policy)),
+        offers_by_segment=_offers(policy.rule, contest.scores, sample, words),
+        members=reading.members,
+        sampled=len(sample),
+    )
+    if metric == definition.goals.value_metric:
+        save_policy(policy, experiment.workspace)
+    return UpliftResult(document, policy, contest.scores, sample)
+
+
+def _learner(name: LearnerName, record: LearnerRecord, scores: Array, sample: LearningSample) -> Learner:
+    value = policy_value(scores, record.effects.argmax(axis=1))
+    low, high = value.interval()
+    gains = scores - scores[:, :1]
+    arms = list(enumerate(sample.arms))[1:]
+    return Learner(
+        name=name,
+        policy_value=value.value,
+        low=low,
+        high=high,
+        qini={arm.id: qini(record.effects[:, k], gains[:, k]) for k, arm in arms},
+        auuc={arm.id: auuc(record.effects[:, k], gains[:, k]) for k, arm in arms},
+        seconds=record.seconds,
+    )
+
+
+def _policy(
+    each: Contender, rules: Mapping[PolicyKind, Rule], contest: Contest, words: PolicyWords
+) -> Policy:
+    low, high = each.value.interval()
+    gain_low, gain_high = each.over_single.interval()
+    return Policy(
+        kind=each.kind,
+        detail=words.detail(each, rules.get(each.kind), contest.favourite),
+        value=each.value.value,
+        low=low,
+        high=high,
+        gain_over_control=each.over_control.value,
+        gain_over_best_single_arm=each.over_single.value,
+        gain_low=gain_low,
+        gain_high=gain_high,
+        proven=each.proven,
+        stability=contest.stability.get(each.kind),
+    )
+
+
+def _ship(
+    experiment: Experiment, metric: str, reading: Reading, contest: Contest, chosen: Contender, rule: Rule
+) -> ShippedPolicy:
+    sample = reading.sample
+    cells = rule.cells(sample.space, sample.members)
+    spread = [sample.value[sample.arm == k].std(ddof=1) for k in range(len(sample.arms))]
+    return ShippedPolicy(
+        definition_sha256=experiment.definition.origin.sha256,
+        value_metric=metric,
+        kind=chosen.kind,
+        proven=chosen.proven,
+        arms=tuple(arm.id for arm in sample.arms),
+        segments=sample.segments,
+        kinds=reading.kinds,
+        space=sample.space,
+        rule=rule,
+        cells=cell_figures(contest.scores, cells),
+        held_out_gain=chosen.over_control.value,
+        held_out_error=chosen.over_control.std_error,
+        spread=tuple(float(each) for each in spread),
+    )
+
+
+def cell_figures(scores: Array, cells: np.ndarray) -> tuple[CellFigures, ...]:
+    """For each part of the audience the gains of all arms over no contact, shape of `scores` (n, K)."""
+    found = []
+    for cell in range(int(cells.max(initial=0)) + 1):
+        gains = (scores - scores[:, :1])[cells == cell]
+        estimates = [estimate_mean(column) for column in gains.T] if len(gains) else []
+        found.append(
+            CellFigures(
+                len(gains),
+                tuple(each.value for each in estimates),
+                tuple(each.std_error for each in estimates),
+            )
+            if estimates
+            else CellFigures(0, (0.0,) * scores.shape[1], (0.0,) * scores.shape[1])
+        )
+    return tuple(found)
+
+
+def _sql(experiment: Experiment, policy: ShippedPolicy) -> str | None:
+    case = arm_case(policy.rule, experiment.engine, policy.segments, policy.arms)
+    return None if case is None else case.sql(experiment.engine.dialect, pretty=True)
+
+
+def _offers(
+    rule: Rule, scores: Array, sample: LearningSample, words: PolicyWords
+) -> tuple[SegmentOffer, ...]:
+    """Segments and arms in the definition's order, with the members of the sample and their value."""
+    chosen = rule.choose(sample.space, sample.members)
+    rows = []
+    for number, name in enumerate(sample.segments):
+        for k, arm in enumerate(sample.arms):
+            here = (sample.members.segment == number) & (chosen == k)
+            if here.any():
+                value = estimate_mean(policy_scores(scores[here], chosen[here]))
+                rows.append(
+                    SegmentOffer(words.segment(name), arm.id, int(here.sum()), value.value, *value.interval())
+                )
+    return tuple(rows)

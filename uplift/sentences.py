@@ -1,0 +1,87 @@
+"""What the search and the rollout say to people, in the user's language."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from experiments.definition.policy import LearnerName, PolicyKind
+from experiments.sentences import Sentences
+from uplift.evaluation import Estimate
+from uplift.gate import Contender, GateResult
+from uplift.rules import PERSONALISED, Everybody, Rule, SegmentTable, Tree
+from uplift.sample import LearningSample
+from uplift.tree_nodes import leaves
+
+PACKAGE = "uplift"
+
+
+@dataclass(frozen=True)
+class PolicyWords:
+    """Sentences about the policies of one sample for one metric."""
+
+    sentences: Sentences
+    sample: LearningSample
+    metric: str
+
+    def reason(self, gate: GateResult, kind: PolicyKind, single: Rule, members: int) -> str:
+        """Why the chosen policy is the chosen one; one sentence, and a second where not everybody was learned from."""
+        rivals = [each for each in gate.contenders if each.kind in PERSONALISED]
+        facts = {"metric": self.metric, "single": self.arm(single)}
+        if kind in PERSONALISED:
+            text = self._say(
+                "reason.personalised",
+                policy=self._say(f"policy.{kind}"),
+                **facts,
+                **self._gain(gate.chosen.over_single),
+            )
+        elif not rivals:
+            text = self._say(
+                "reason.nobody_alone" if kind == "treat_nobody" else "reason.one_offer_alone", **facts
+            )
+        else:
+            best = max(rivals, key=lambda each: each.over_single.value)
+            text = self._say(
+                "reason.nobody" if kind == "treat_nobody" else "reason.one_offer",
+                **facts,
+                **self._gain(best.over_single),
+            )
+        if members == len(self.sample):
+            return text
+        return (
+            f"{text} {self._say('reason.bounded', sampled=f'{len(self.sample):,}', members=f'{members:,}')}"
+        )
+
+    def detail(self, each: Contender, rule: Rule | None, learner: LearnerName | None) -> str:
+        """What a policy of a kind is, in a few words."""
+        if isinstance(rule, SegmentTable):
+            offers = [
+                self._say("figure.offer", segment=self.segment(name), arm=self.sample.arms[arm].id)
+                for name, arm in zip(self.sample.segments, rule.arms, strict=True)
+            ]
+            return self._say("detail.by_segment", offers=self._say("figure.comma").join(offers))
+        if isinstance(rule, Tree):
+            paths = [path for _, path in leaves(rule.root)]
+            return self._say("detail.tree", depth=max(map(len, paths)), leaves=len(paths))
+        if isinstance(rule, Everybody):
+            return self.sample.arms[rule.arm].id
+        return self._say("detail.individual", learner=learner) if each.kind == "individual" else ""
+
+    def arm(self, rule: Rule) -> str:
+        """The arm of a rule for everybody, by label and id."""
+        return self.sentences.arm(self.sample.arms[rule.arm].id) if isinstance(rule, Everybody) else ""
+
+    def segment(self, name: str) -> str:
+        """A segment's name; a word for everybody or for members of none."""
+        if name:
+            return name
+        return self._say("figure.everybody" if len(self.sample.segments) == 1 else "figure.no_segment")
+
+    def _gain(self, gain: Estimate) -> dict[str, str]:
+        low, high = (self.sentences.change(self.metric, bound) for bound in gain.interval())
+        return {
+            "gain": self.sentences.change(self.metric, gain.value),
+            "interval": self._say("figure.interval", low=low, high=high),
+        }
+
+    def _say(self, code: str, **facts: object) -> str:
+        return self.sentences.words.say(PACKAGE, code, **facts)
