@@ -74,7 +74,7 @@ class PlantedTruth:
 
 POINTS = ArmTruth(
     "pts500__care",
-    BySegment(0.003, 0.025, 0.013),
+    BySegment(0.001, 0.027, 0.015),
     redeemed_by_buyers=0.60,
     unsubscribed=0.0006,
     complained=0.0001,
@@ -90,7 +90,7 @@ COUPON = ArmTruth(
 )
 GIFT = ArmTruth(
     "gift__care",
-    BySegment(0.037, 0.003, 0.002),
+    BySegment(0.040, 0.002, 0.001),
     redeemed_by_buyers=0.50,
     redeemed_by_others=0.004,
     unsubscribed=0.0005,
@@ -108,7 +108,7 @@ PLANTED = PlantedTruth(
         replace(
             POINTS,
             arm="pts500__urgent",
-            purchase=BySegment(0.001, 0.005, 0.002),
+            purchase=BySegment(0.0, 0.005, 0.002),
             unsubscribed=0.0011,
             complained=0.0002,
         ),
@@ -125,7 +125,7 @@ PLANTED = PlantedTruth(
         replace(
             GIFT,
             arm="gift__urgent",
-            purchase=BySegment(0.030, 0.003, 0.002),
+            purchase=BySegment(0.030, 0.002, 0.001),
             unsubscribed=0.0070,
             complained=0.0002,
         ),
