@@ -43,15 +43,18 @@ def engine() -> Iterator[Engine]:
     engine.cancel_and_close()
 
 
-def evaluate(engine: Engine, text: str) -> object:
-    tree = translate(
+def translated(engine: Engine, text: str) -> exp.Expr:
+    return translate(
         Expression.parse(text),
         lambda name: exp.column(name, "one", quoted=True),
         engine.columns("one"),
         engine,
         SHANGHAI,
     )
-    (row,) = engine.rows(exp.select(tree).from_("one"))
+
+
+def evaluate(engine: Engine, text: str) -> object:
+    (row,) = engine.rows(exp.select(translated(engine, text)).from_("one"))
     return row[0]
 
 
@@ -211,18 +214,15 @@ def test_a_wide_chain_of_conditions_is_no_recursion(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("around", "value"),
-    [
-        ("CASE ({}) WHEN 7 THEN 0 WHEN 0 THEN 7 END", 7),
-        ("CASE WHEN ({}) BETWEEN 1 AND 7 THEN 0 ELSE 1 END", 1),
-    ],
+    "around",
+    ["CASE ({}) WHEN 7 THEN 0 WHEN 0 THEN 7 END", "CASE WHEN ({}) BETWEEN 1 AND 7 THEN 0 ELSE 1 END"],
 )
-def test_nesting_grows_with_the_text_and_not_beyond(engine: Engine, around: str, value: object) -> None:
+def test_nesting_grows_with_the_text_and_not_beyond(engine: Engine, around: str) -> None:
     """Each operand is built once: what doubled on every level would be a million times as long."""
     text = "n"
     for _ in range(20):
         text = around.format(text)
-    assert evaluate(engine, text) == value
+    assert len(translated(engine, text).sql("duckdb")) < 20 * len(text)
 
 
 def test_rows_give_aware_instants_and_plain_values(engine: Engine) -> None:
