@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     given = list(sys.argv[1:] if arguments is None else arguments)
     screen = Screen("--json" in given)
     try:
-        app(args=given)
+        app(args=given, prog_name="offerwise")
     except OfferwiseError as error:
         if "--debug" in given:
             raise

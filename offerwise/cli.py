@@ -35,7 +35,8 @@ app = typer.Typer(
 )
 
 File = Annotated[
-    Path, typer.Argument(help="The definition of the experiment, a YAML file.", show_default=False)
+    Path,
+    typer.Argument(metavar="FILE", help="The definition of the experiment, a YAML file.", show_default=False),
 ]
 
 

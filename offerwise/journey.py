@@ -13,9 +13,8 @@ from experiments.experiment import Experiment
 from experiments.files import write_whole
 
 if TYPE_CHECKING:
-    from uplift.documents import Rollout
-
     from reports.tracking import Tracker
+    from uplift.documents import Rollout, Uplift
 
 Document = TypeVar("Document", bound=Any)
 
@@ -74,6 +73,33 @@ class Journey:
             reported=True,
         )
 
+    def uplift(self, value: str | None = None) -> Uplift:
+        """The offer policy, kept as `uplift.json` and registered in MLflow; see `uplift.search.find_policy`.
+
+        Asked of another metric than the definition's value, the answer is kept as `uplift-METRIC.json`, stands in no
+        report and registers nothing: a rollout follows the definition's own value.
+        """
+        from uplift.search import find_policy
+
+        found = find_policy(self.experiment, value)
+        metric = found.document.value_metric
+        own = metric == self.experiment.definition.goals.value_metric
+        name = "uplift" if own else f"uplift-{metric}"
+        document = self._finish(
+            name,
+            found.document,
+            lambda tracker, document, files: tracker.log_uplift(self.experiment, document, files),
+            reported=own,
+        )
+        if self.tracker is None or not own or document.mlflow_run_id is None:
+            return document
+        from reports.registry import register_policy
+
+        uri = register_policy(self.tracker, self.experiment, found.policy, document.mlflow_run_id)
+        document = dataclasses.replace(document, model_uri=uri)
+        write_whole(self.experiment.workspace.document(name), to_json(document))
+        return document
+
     def rollout(self) -> Rollout:
         """Budgeted send lists for members who were not in the test; see `uplift.rollout.rollout`."""
         from uplift.rollout import rollout
@@ -102,9 +128,8 @@ class Journey:
 
     def _renew_report(self) -> None:
         """Write the report from the documents that the steps have left; without an analysis there is none."""
-        from uplift.documents import Rollout, Uplift
-
         from reports.html import render_report
+        from uplift.documents import Rollout, Uplift
 
         where = self.experiment.workspace.document
         analysis = read_document(Analysis, where("analysis"))
