@@ -29,7 +29,7 @@ class Experiment:
     definition: Definition
     engine: Engine
     workspace: Workspace
-    words: Words = Words()
+    words: Words = field(default_factory=Words)
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     tables: tuple[tuple[str, str], ...] = ()
     progress: Progress = silent

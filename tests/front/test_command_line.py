@@ -88,9 +88,9 @@ def test_schema_is_a_schema_that_the_examples_meet(capsys: pytest.CaptureFixture
 
 def test_analyze_says_nothing_but_json(shared: Path, tmp_path: Path) -> None:
     """In a process of its own, where a library's print would be seen."""
+    command = ["analyze", str(shared / "design" / "hillstrom.yml"), "--json", "--out", str(tmp_path)]
     done = subprocess.run(
-        [sys.executable, "-m", "offerwise", "analyze", str(shared / "design" / "hillstrom.yml")]
-        + ["--json", "--out", str(tmp_path)],
+        [sys.executable, "-m", "offerwise", *command],
         capture_output=True,
         text=True,
         check=True,
