@@ -102,7 +102,7 @@ class DuckDBEngine(DuckDBBuilders):
         except duckdb.BinderException:
             # DuckDB refuses the type of a column that does not exist; the caller says so with a suggestion.
             self._run(_temporary("TABLE", loaded, exp.select("*").from_(_read_csv(path, None))))
-        if not self._session.sql(exp.select("*").from_(loaded).limit(1).sql(self.dialect)).fetchall():
+        if not self._session.sql(exp.select("1").from_(loaded).limit(1).sql(self.dialect)).fetchall():
             raise InputError.single(
                 f"{path} has no rows, so the types of its columns are unknown",
                 "leave the source out, or give Parquet, which knows its types",
