@@ -11,9 +11,8 @@ from experiments.documents import Analysis, Effect
 from offerwise.demo.truth import TrueEffects
 
 if TYPE_CHECKING:
-    from uplift.documents import Rollout
-
     from experiments.language import Words
+    from uplift.documents import Rollout, Uplift
 
 PACKAGE = "offerwise.demo"
 
@@ -40,7 +39,7 @@ class Statement:
     """One thing that was planted, and whether the journey came to it.
 
     Attributes:
-        about: `best_arm`, `loss_maker`, `harmful` or `budget`.
+        about: `best_arm`, `loss_maker`, `harmful`, `policy` or `budget`.
         subject: The segment or the arm that it is about.
         agrees: Whether what was done is what the truth asks for.
         text: The same in a sentence.
@@ -75,15 +74,17 @@ def compare_with_truth(
     words: Words,
     *,
     alpha: float = 0.05,
+    uplift: Uplift | None = None,
     rollout: Rollout | None = None,
 ) -> Comparison:
-    """Hold the document of `analyze`, and of `rollout` where there is one, against the planted truth.
+    """Hold the documents of `analyze`, `uplift` and `rollout`, where there are any, against the planted truth.
 
     Args:
         analysis: The document; its adjusted effects are compared where there are any, since the decision reads them.
         truth: The true effects over the same members.
         words: The language of the sentences.
         alpha: The level at which the analysis calls an arm better than control.
+        uplift: The document of `uplift`.
         rollout: The document of `rollout`.
     """
     effects = tuple(_compared(analysis, truth))
@@ -91,6 +92,7 @@ def compare_with_truth(
         *_best_arms(analysis, truth, words),
         *_loss_makers(analysis, truth, words, alpha),
         *_harmful(analysis, truth, words),
+        *(() if uplift is None else _policy(uplift, truth, words)),
         *(() if rollout is None or rollout.budget is None else (_budget(rollout, rollout.budget, words),)),
     )
     return Comparison(effects, sum(row.covered for row in effects), MISSES * len(effects), statements)
@@ -160,6 +162,26 @@ def _harmful(analysis: Analysis, truth: TrueEffects, words: Words) -> Iterator[S
         }
         code = "harmful.stopped" if stopped else "harmful.let_through"
         yield Statement("harmful", row.arm, stopped, words.say(PACKAGE, code, **facts))
+
+
+def _policy(uplift: Uplift, truth: TrueEffects, words: Words) -> Iterator[Statement]:
+    """The true gain of a policy that gives each segment one arm, over the best single arm to everybody."""
+    policies = {policy.kind: policy for policy in uplift.policies}
+    chosen, single = policies[uplift.chosen.kind], policies.get("best_single_arm")
+    offers = {offer.segment: offer.arm for offer in uplift.offers_by_segment}
+    if single is None or len(offers) != len(uplift.offers_by_segment) or set(offers) != set(truth.segments):
+        return
+    gain = truth.profit_of(offers) - truth.profit_of(dict.fromkeys(offers, single.detail))
+    facts = {
+        "kind": chosen.kind,
+        "single": single.detail,
+        "truth": f"{gain:+.2f}",
+        "found": f"{chosen.gain_over_best_single_arm:+.2f}",
+        "low": f"{chosen.gain_low:+.2f}",
+        "high": f"{chosen.gain_high:+.2f}",
+    }
+    code = "policy.better" if gain > 0 else "policy.same" if gain == 0 else "policy.worse"
+    yield Statement("policy", chosen.kind, gain >= 0, words.say(PACKAGE, code, **facts))
 
 
 def _budget(rollout: Rollout, budget: float, words: Words) -> Statement:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
+
+from experiments.definition.arms import CONTROL
 
 MARGIN = 0.40
 """Gross profit per yuan of net revenue."""
@@ -102,7 +104,7 @@ PLANTED = PlantedTruth(
     unsubscribed=0.0010,
     complained=0.0003,
     arms=(
-        ArmTruth("control", BySegment(0.0, 0.0, 0.0)),
+        ArmTruth(CONTROL, BySegment(0.0, 0.0, 0.0)),
         POINTS,
         # Hurry makes points look cheap: most of their effect is lost.
         replace(
@@ -174,7 +176,19 @@ class TrueEffects:
         """The arm with the highest true profit, `control` where every offer loses."""
         rows = {row.arm: row.difference for row in self._profits(segment)}
         best = max(rows, key=lambda arm: rows[arm])
-        return best if rows[best] > 0 else "control"
+        return best if rows[best] > 0 else CONTROL
+
+    def profit_of(self, offers: Mapping[str, str]) -> float:
+        """The true profit per member, against no contact, of giving each segment the arm that `offers` names for it."""
+        rows = {(row.segment, row.arm): row for row in self.effects if row.metric == "profit"}
+        members = {segment: row.members for (segment, _), row in rows.items() if segment is not None}
+        earned = {
+            segment: 0.0 if arm == CONTROL else rows[segment, arm].difference
+            for segment, arm in offers.items()
+        }
+        return sum(members[segment] * earned[segment] for segment in offers) / sum(
+            members[segment] for segment in offers
+        )
 
     def loss_making(self) -> tuple[str, ...]:
         """The arms that truly sell more than control and truly lose money by it."""

@@ -11,10 +11,12 @@ from string import Formatter
 import pytest
 from rich.console import Console
 
+from experiments.definition.policy import PolicyKind
 from experiments.documents import Analysis, Effect, GuardrailResult, Money, Role, Verdict
 from experiments.language import Words
 from offerwise.demo.comparison import Comparison, compare_with_truth
 from offerwise.demo.truth import PLANTED, TrueEffect, TrueEffects, TrueMetric
+from uplift.documents import Chosen, Heterogeneity, Policy, Rollout, SegmentOffer, Uplift
 
 EN = Words("en")
 
@@ -135,6 +137,59 @@ def test_without_a_rollout_every_segment_is_held_to_have_control() -> None:
     assert agreement(compared)["best_arm", "vip"] is False
     assert agreement(compared)["best_arm", "dormant"] is True
     assert agreement(compared)["loss_maker", "coupon"] is True
+
+
+def searched(kind: PolicyKind, offers: dict[str, str]) -> Uplift:
+    def policy(kind: PolicyKind, detail: str, gain: float) -> Policy:
+        return Policy(kind, detail, 4.0, 3.0, 5.0, 1.0, gain, gain - 0.3, gain + 0.3)
+
+    return Uplift(
+        experiment="demo",
+        value_metric="profit",
+        learners=(),
+        heterogeneity=Heterogeneity("", 0.01, found=True),
+        policies=(
+            policy("best_single_arm", "gift", 0.0),
+            policy("by_segment", "", 0.12),
+            policy("tree", "", 0.2),
+        ),
+        chosen=Chosen(kind, "", None),
+        offers_by_segment=tuple(
+            SegmentOffer(segment, arm, 500, 4.0, 3.0, 5.0) for segment, arm in offers.items()
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("offers", "gain", "agrees"),
+    [
+        ({"vip": "gift", "dormant": "control"}, "+0.10", True),
+        ({"vip": "gift", "dormant": "gift"}, "gift to everybody", True),
+        ({"vip": "control", "dormant": "gift"}, "-1.50", False),
+    ],
+)
+def test_a_policy_is_held_against_its_true_gain(offers: dict[str, str], gain: str, agrees: bool) -> None:
+    found = searched("by_segment", offers)
+    compared = compare_with_truth(analysis("gift", {}), TRUTH, EN, uplift=found)
+    (statement,) = [row for row in compared.statements if row.about == "policy"]
+    assert statement.agrees is agrees
+    assert gain in statement.text
+
+
+def test_a_policy_with_several_arms_in_a_segment_has_no_truth_by_segment() -> None:
+    found = searched("tree", {"vip": "gift", "dormant": "gift"})
+    both = dataclasses.replace(
+        found, offers_by_segment=(*found.offers_by_segment, SegmentOffer("vip", "coupon", 9, 1.0, 0.0, 2.0))
+    )
+    compared = compare_with_truth(analysis("gift", {}), TRUTH, EN, uplift=both)
+    assert "policy" not in {row.about for row in compared.statements}
+
+
+@pytest.mark.parametrize(("cost", "agrees"), [(5999.0, True), (6000.01, False)])
+def test_a_rollout_is_held_against_its_budget(cost: float, agrees: bool) -> None:
+    sent = Rollout("demo", 100, (), 5, 5, 10, 6000.0, cost, 10.0, 5.0, 15.0)
+    compared = compare_with_truth(analysis("gift", {}), TRUTH, EN, rollout=sent)
+    assert agreement(compared)["budget", "rollout"] is agrees
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
