@@ -14,15 +14,13 @@ _ONE_FOR_ALL = frozenset({"best_single_arm"})
 def uplift_sentences(narrator: Narrator, uplift: Uplift) -> tuple[str, ...]:
     """What the search for a policy found, in a sentence each."""
     say = narrator.say
-    kind = uplift.chosen.kind
-    code = "nobody" if kind == "treat_nobody" else "one_offer" if kind in _ONE_FOR_ALL else "personalise"
     test = uplift.heterogeneity
     p = say("why.no_p_value") if test.p_value is None else f"p {_p(narrator, test.p_value)}"
     found = say("uplift.found" if test.found else "uplift.not_found")
     model = (say("uplift.model", uri=uplift.model_uri),) if uplift.model_uri else ()
     return (
-        say(f"uplift.{code}", policy=_kind(narrator, kind)),
         uplift.chosen.reason,
+        say("uplift.chosen", policy=_kind(narrator, uplift.chosen.kind)),
         f"{found} {say('uplift.heterogeneity', test=test.test, p=p)}",
         *model,
     )

@@ -34,8 +34,9 @@ def quiet_mlflow() -> Iterator[None]:
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        # MLflow asks that its own warnings always be shown, so they are recorded instead of filtered.
+        with warnings.catch_warnings(record=True):
+            warnings.simplefilter("always")
             from mlflow.utils import logging_utils
 
             was_enabled = logging_utils.MLFLOW_LOGGING_STREAM.enabled

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from experiments.definition.model import Definition
 from experiments.experiment import Experiment
+from reports.store import TRACKING_URI
 from reports.tracking import Tracker
 
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow import MlflowClient
     from mlflow.models import ModelSignature
-    from mlflow.pyfunc import PythonModel
+    from mlflow.models.model import ModelInfo
 
-Kind = Literal["number", "category"]
+    from uplift.features import Kind
+    from uplift.policy import ShippedPolicy
 
 CHALLENGER, CHAMPION = "challenger", "champion"
 _NEEDED = ("offerwise", "mlflow", "cloudpickle", "numpy", "pandas", "scikit-learn", "lightgbm", "causalml")
 
 
-def register_policy(
-    tracker: Tracker, experiment: Experiment, model: PythonModel, kinds: Mapping[str, Kind], run_id: str
-) -> str:
+def register_policy(tracker: Tracker, experiment: Experiment, policy: ShippedPolicy, run_id: str) -> str:
     """Register a policy as a new version of the definition's model; its URI, such as `models:/winback-offers/3`.
 
     The newest version is the `challenger`; the first one is the `champion` too, until `promote` names another. The
@@ -35,36 +36,53 @@ def register_policy(
     Args:
         tracker: The store that also holds the registry.
         experiment: Names the model.
-        model: Gives each row of features an arm.
-        kinds: Feature to its kind, in the model's order.
-        run_id: The run that the model belongs to.
+        policy: What ships; the model gives each row of its inputs an arm.
+        run_id: The run of the search that found it.
 
     Raises:
         OutsideError: The store fails.
     """
     name = model_name(experiment.definition)
     experiment.progress("Registering the policy in MLflow")
-    with tracker.client("Registering the policy") as client, _pointed_at(tracker.store.uri):
-        import mlflow
-
-        with _continued(run_id):
-            logged = mlflow.pyfunc.log_model(
-                name="policy",
-                python_model=model,
-                signature=signature(kinds),
-                input_example=synthetic_rows(kinds),
-                pip_requirements=requirements(),
-                registered_model_name=name,
-                await_registration_for=60,
-            )
-        number = str(logged.registered_model_version)
-        client.set_model_version_tag(
-            name, number, "offerwise.definition_sha256", experiment.definition.origin.sha256
-        )
+    # MLflow looks a version's source up in its global store, whatever store the client has.
+    with tracker.client("Registering the policy") as client, pointed_at(tracker.store.uri):
+        logged = _log_model(policy, run_id)
+        _require_model(client, name)
+        tags = {"offerwise.definition_sha256": policy.definition_sha256, "offerwise.policy": policy.kind}
+        number = client.create_model_version(
+            name, logged.model_uri, run_id, tags, model_id=logged.model_id
+        ).version
         client.set_registered_model_alias(name, CHALLENGER, number)
-        if CHAMPION not in _aliases(client, name):
+        if CHAMPION not in client.get_registered_model(name).aliases:
             client.set_registered_model_alias(name, CHAMPION, number)
     return f"models:/{name}/{number}"
+
+
+def _log_model(policy: ShippedPolicy, run_id: str) -> ModelInfo:
+    """Log the model in its run, which has ended."""
+    import mlflow
+
+    from uplift.serving import pyfunc_model
+
+    with mlflow.start_run(run_id=run_id):
+        return mlflow.pyfunc.log_model(
+            name="policy",
+            python_model=pyfunc_model(policy),
+            signature=signature(policy.inputs),
+            input_example=synthetic_rows(policy.inputs),
+            pip_requirements=requirements(),
+        )
+
+
+def _require_model(client: MlflowClient, name: str) -> None:
+    """Create the registered model at its first version; whoever else creates it at the same moment did so for us too."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
 
 
 def promote(tracker: Tracker, model_uri: str) -> None:
@@ -114,30 +132,16 @@ def _pinned(names: Sequence[str]) -> Iterator[str]:
             continue
 
 
-def _aliases(client: MlflowClient, name: str) -> Mapping[str, str]:
-    found: Mapping[str, str] = client.get_registered_model(name).aliases
-    return found
-
-
 @contextmanager
-def _pointed_at(uri: str) -> Iterator[None]:
-    """MLflow's global store and registry set to `uri` inside, and as before afterwards."""
+def pointed_at(uri: str) -> Iterator[None]:
+    """MLflow's own functions use the store `uri` inside; its setting and the environment are as before afterwards."""
     import mlflow
 
-    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    before = os.environ.get(TRACKING_URI)
     mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(uri)
     try:
         yield
     finally:
-        mlflow.set_tracking_uri(before[0])
-        mlflow.set_registry_uri(before[1])
-
-
-@contextmanager
-def _continued(run_id: str) -> Iterator[None]:
-    """A run that has ended, open again while its model is logged."""
-    import mlflow
-
-    with mlflow.start_run(run_id=run_id):
-        yield
+        mlflow.set_tracking_uri(None)
+        if before is not None:
+            os.environ[TRACKING_URI] = before

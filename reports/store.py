@@ -17,6 +17,7 @@ from experiments.files import Workspace
 
 SAFE = "The results on disk are safe"
 GO_ON = "Run the same command again when the tracking server answers, or leave runs out with --no-mlflow"
+TRACKING_URI = "MLFLOW_TRACKING_URI"
 _SQLITE = "sqlite:///"
 _SECONDS_TO_CONNECT = 5.0
 _SECONDS_TO_LOCK = 120.0
@@ -36,7 +37,7 @@ class Store:
     @classmethod
     def of(cls, uri: str | None, workspace: Workspace) -> Store:
         """The store to use: the URI given, else MLFLOW_TRACKING_URI, else SQLite under `--out`."""
-        named = uri or os.environ.get("MLFLOW_TRACKING_URI")
+        named = uri or os.environ.get(TRACKING_URI)
         return cls(named or f"{_SQLITE}{workspace.out.absolute() / 'mlflow.db'}")
 
     @property

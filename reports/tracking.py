@@ -101,7 +101,7 @@ class Tracker:
         with quiet_mlflow(), self.store.used_for(doing):
             from mlflow import MlflowClient
 
-            yield MlflowClient(tracking_uri=self.store.uri, registry_uri=self.store.uri)
+            yield MlflowClient(tracking_uri=self.store.uri)
 
     def _experiment_id(self, client: MlflowClient, definition: Definition) -> str:
         """The id of the definition's MLflow experiment, created at its first run."""

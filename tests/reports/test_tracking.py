@@ -31,11 +31,6 @@ from reports.tracking import Tracker
 PASSWORD = "hunter2-secret"
 
 
-@pytest.fixture(autouse=True)
-def _no_tracking_uri(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-
 def read_run(tracker: Tracker, run_id: str) -> tuple[Any, dict[str, str]]:
     """A run and the text of each of its artifacts."""
     with tracker.client("Reading a run") as client:
@@ -96,6 +91,9 @@ def test_the_default_is_sqlite_under_out_with_artifacts_beside_it(
 
 def test_every_command_is_a_run_of_the_same_mlflow_experiment(sqlite: tuple[Experiment, Tracker]) -> None:
     experiment, tracker = sqlite
+    lists = experiment.workspace.send_lists
+    lists.mkdir(parents=True, exist_ok=True)
+    (lists / "care.csv").write_text("member,planned_send_at\nM-7777777,2026-11-01\n", encoding="utf8")
     runs = {
         "design": tracker.log_design(experiment, design(experiment)),
         "assignment": tracker.log_assignment(experiment, assignment(experiment)),
@@ -108,6 +106,10 @@ def test_every_command_is_a_run_of_the_same_mlflow_experiment(sqlite: tuple[Expe
     for command, (run, artifacts) in found.items():
         assert run.info.run_name == run.data.tags["offerwise.command"] == command
         assert f"{command}.json" in artifacts
+    out = experiment.workspace.out
+    kept = [out / "mlflow.db", *(path for path in (out / "mlartifacts").rglob("*") if path.is_file())]
+    assert len(kept) > 15
+    assert [path for path in kept if b"M-7777777" in path.read_bytes()] == []
     assert found["analysis"][0].data.tags["offerwise.verdict"] == "too_early"
     assert found["rollout"][0].data.metrics["offers/care/members"] == rollout().offers[0].members
 
