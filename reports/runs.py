@@ -69,7 +69,7 @@ def ascii_name(text: str) -> str:
     """A name that every tracking server takes; where letters are lost, a short hash keeps names apart.
 
     >>> ascii_name("arms.control.share"), ascii_name("权益 A")
-    ('arms.control.share', '_A_8137b1d9')
+    ('arms.control.share', '_A_729eede6')
     """
     clean = _REFUSED.sub("_", text)
     if clean == text and len(text) <= LONGEST_KEY:
