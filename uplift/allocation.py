@@ -46,7 +46,8 @@ class _Steps:
     @property
     def rate(self) -> Array:
         """Value for each unit of cost; infinite for a step that costs nothing."""
-        return np.divide(self.value, self.cost, out=np.full(len(self.cost), np.inf), where=self.cost > 0)
+        free = np.full(len(self.cost), np.inf)
+        return np.asarray(np.divide(self.value, self.cost, out=free, where=self.cost > 0))
 
 
 def allocate(value: Array, cost: Array, size: Array, budget: float | None = None) -> Allocation:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from experiments.definition.policy import LearnerName, PolicyKind
+from experiments.documents import Reason
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,13 @@ class Offer:
 
 @dataclass(frozen=True)
 class Rollout:
-    """`rollout --json`; profit is incremental over no contact, with a 95 % prediction interval of what the holdout will show."""
+    """`rollout --json`.
+
+    `members` are offered, held out, exploring or not offered; `offers` counts those whom the policy gives an arm. Profit and cost
+    are of offered and exploring members; profit is incremental over no contact, with a 95 % prediction interval of what the
+    holdout will show. `follows` is the kind of policy, or `winner_by_segment`. `shadow_price` is what one more unit of budget
+    would bring.
+    """
 
     experiment: str
     members: int
@@ -121,6 +128,8 @@ class Rollout:
     low: float
     high: float
     shadow_price: float | None = None
+    follows: str = "winner_by_segment"
+    reasons: tuple[Reason, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     mlflow_run_id: str | None = None
     schema: str = "offerwise.rollout/1"

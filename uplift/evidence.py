@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from experiments.assigned import Assigned, assigned_members
-from experiments.catalogue import Catalogue, open_data
-from experiments.contrasts import Contrasts, read_by_decision
+from experiments.assignment.assigned import Assigned, assigned_members
+from experiments.data.catalogue import Catalogue, open_data
+from experiments.decision.contrasts import Contrasts, read_by_decision
+from experiments.decision.eligibility import judge_arms
+from experiments.decision.guardrails import judge_guardrails
+from experiments.decision.obstacles import find_obstacle
+from experiments.decision.sentences import Sentences
 from experiments.definition.errors import InputError, RefusedError
-from experiments.eligibility import judge_arms
 from experiments.experiment import Experiment
-from experiments.guardrails import judge_guardrails
-from experiments.health import check_health
-from experiments.measurement import Measurement, Units, build_units, measure
-from experiments.obstacles import find_obstacle
-from experiments.sentences import Sentences
+from experiments.health.health import check_health
+from experiments.measurement.measurement import Measurement, Units, build_units, measure
 
 
 @dataclass(frozen=True)

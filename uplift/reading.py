@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlglot import exp
 
+from experiments.assignment.draws import purpose_hash, slot
 from experiments.definition.errors import InputError, RefusedError
 from experiments.definition.model import Definition
 from experiments.definition.policy import Uplift
-from experiments.draws import purpose_hash, slot
 from experiments.engines.protocol import ColumnType
 from experiments.experiment import Experiment
 from experiments.queries import as_double, column, is_null, named, relation

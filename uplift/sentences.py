@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from experiments.decision.sentences import Sentences
 from experiments.definition.policy import LearnerName, PolicyKind
-from experiments.sentences import Sentences
 from uplift.evaluation import Estimate
 from uplift.gate import Contender, GateResult
 from uplift.rules import PERSONALISED, Everybody, Rule, SegmentTable, Tree

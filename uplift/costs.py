@@ -1,0 +1,132 @@
+"""What an offer costs: the contact, which is known, and the benefit, which the test measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from sqlglot import exp
+
+from experiments.definition.policy import Budget
+from experiments.money.value_formula import value_formula
+from experiments.queries import as_double, coalesce, column, double, fetch_rows, named, relation
+from uplift.evidence import Evidence
+from uplift.features import Array
+from uplift.offers import Offers
+from uplift.sql import cell_case
+
+# A part of the audience with fewer members in an arm takes the benefit cost that the arm has everywhere.
+_FEWEST = 200
+
+_QUANTILES = {
+    "expected": 0.0,
+    "upper_90": 1.2815515655446004,
+    "upper_95": 1.6448536269514722,
+    "upper_99": 2.3263478740408408,
+}
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Costs per member, of each arm in each part of the audience.
+
+    Attributes:
+        contact: Shape (K,): certain.
+        benefit: Shape (C, K): mean of the benefits that the value formula subtracts.
+        error: Shape (C, K): its standard error.
+        variance: Shape (C, K): variance between members.
+    """
+
+    contact: Array
+    benefit: Array
+    error: Array
+    variance: Array
+
+    @property
+    def expected(self) -> Array:
+        """Shape (C, K): all costs at their expectation."""
+        return self.contact + self.benefit
+
+    def upper(self, budget: Budget | None) -> Array:
+        """Shape (C, K): what the budget covers, with the uncertainty of the means at the budget's level."""
+        covers = budget.covers if budget else ("contact", "benefit")
+        benefit = self.benefit + quantile(budget) * self.error
+        return np.asarray(
+            (self.contact if "contact" in covers else 0.0)
+            + (benefit if "benefit" in covers else np.zeros_like(benefit))
+        )
+
+    def bound(self, members: Array, budget: Budget | None) -> float:
+        """The cost of giving `members` of shape (C, K) their arms, at the budget's level.
+
+        Uncertain means are taken at their own upper ends, all at once, which is more than the bound of their sum; what members
+        vary around the mean adds up as independent.
+        """
+        covered = budget is None or "benefit" in budget.covers
+        noise = float(np.sqrt((members * self.variance).sum())) if covered else 0.0
+        return float((members * self.upper(budget)).sum()) + quantile(budget) * noise
+
+
+def quantile(budget: Budget | None) -> float:
+    """The one-sided normal quantile of the budget's level; 0 for the expected cost."""
+    return _QUANTILES[budget.at] if budget else 0.0
+
+
+def measure_costs(evidence: Evidence, offers: Offers) -> Costs:
+    """Benefit costs of the test's members, over the same parts of the audience that the rollout offers to.
+
+    The benefit of a member is what the negative terms of the value formula add up to, uncapped. Where the value is no such
+    formula, an arm whose benefits are charged when claimed or redeemed is taken to cost every member all of them.
+    """
+    definition = evidence.experiment.definition
+    contact = np.array([arm.contact_cost for arm in definition.all_arms])
+    formula = value_formula(definition)
+    shape = offers.gains.shape
+    if formula is None or not formula.costs:
+        unknown = np.array([arm.unit_cost_if_taken for arm in definition.all_arms])
+        return Costs(contact, np.broadcast_to(unknown, shape).copy(), np.zeros(shape), np.zeros(shape))
+    units = evidence.units
+    benefit: exp.Expr = double(0.0)
+    for metric, weight in formula.costs.items():
+        measured = column(units.raw_columns.get(metric, units.metric_columns[metric]))
+        term = exp.Mul(this=double(weight), expression=coalesce(measured, double(0.0)))
+        benefit = exp.Add(this=benefit, expression=term)
+    return _by_cell(evidence, offers, exp.paren(benefit), contact)
+
+
+def _by_cell(evidence: Evidence, offers: Offers, benefit: exp.Expr, contact: Array) -> Costs:
+    engine = evidence.experiment.engine
+    cell = cell_case(offers.rule, engine, offers.segments) or exp.Literal.number(0)
+    inner = exp.select(named(column("arm"), "arm"), named(cell, "cell"), named(benefit, "benefit")).from_(
+        relation(evidence.units.relation)
+    )
+    value = as_double(column("benefit"))
+    query = (
+        exp.select(
+            column("arm"),
+            column("cell"),
+            named(exp.Count(this=exp.Star()), "members"),
+            named(exp.Sum(this=value), "total"),
+            named(exp.Sum(this=exp.Mul(this=value.copy(), expression=value.copy())), "squares"),
+        )
+        .from_(inner.subquery("costs"))
+        .group_by(column("arm"), column("cell"))
+    )
+    sums = np.zeros((3, *offers.gains.shape))
+    overall = np.zeros((3, offers.gains.shape[1]))
+    for row in fetch_rows(engine, query):
+        found = [float(row["members"]), float(row["total"]), float(row["squares"])]
+        arm = offers.arms.index(row["arm"])
+        overall[:, arm] += found
+        if 0 <= int(row["cell"]) < sums.shape[1]:
+            sums[:, int(row["cell"]), arm] += found
+    few = sums[0] < _FEWEST
+    sums = np.where(few, overall[:, None, :], sums)
+    if cell_case(offers.rule, engine, offers.segments) is None:
+        sums = np.broadcast_to(overall[:, None, :], sums.shape)
+    members = np.maximum(sums[0], 2.0)
+    mean = sums[1] / members
+    variance = np.maximum(sums[2] / members - mean**2, 0.0) * members / (members - 1)
+    mean, variance = np.maximum(mean, 0.0), np.where(np.arange(mean.shape[1]) == 0, 0.0, variance)
+    mean[:, 0] = 0.0
+    return Costs(contact, mean, np.sqrt(variance / members), variance)

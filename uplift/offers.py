@@ -1,0 +1,161 @@
+"""What a rollout offers: the proven policy, or the analysis's winner for each segment, with what each offer should bring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from experiments.definition.errors import RefusedError
+from experiments.definition.metrics import SumMetric
+from experiments.documents import Analysis, Effect, read_document
+from uplift.evidence import Evidence
+from uplift.features import Array, FeatureSpace, Kind
+from uplift.policy import ShippedPolicy, load_policy
+from uplift.reading import segment_names
+from uplift.rules import Rule, SegmentTable
+from uplift.sentences import PACKAGE
+
+
+@dataclass(frozen=True)
+class Offers:
+    """A rule and what is known of its C parts of the audience.
+
+    Attributes:
+        rule: Gives each member a part and an arm.
+        policy: The policy that the rule is of; None for the analysis's winners.
+        arms: Ids of the arms, control first.
+        segments: Names of the segments.
+        arm: Shape (C,): the arm that the rule gives each part; 0 where that arm may not be rolled out.
+        gains: Shape (C, K): what each arm brings per member over no contact.
+        errors: Shape (C, K): standard errors of the gains.
+        optimism: What the gains of the rule's own arms are too high by, for having been chosen.
+        spread: Shape (K,): standard deviation of the value among the members of each arm.
+    """
+
+    rule: Rule
+    policy: ShippedPolicy | None
+    arms: tuple[str, ...]
+    segments: tuple[str, ...]
+    arm: tuple[int, ...]
+    gains: Array
+    errors: Array
+    optimism: float
+    spread: Array
+
+    @property
+    def space(self) -> FeatureSpace:
+        """The space of the rule's features; empty for winners."""
+        return self.policy.space if self.policy else FeatureSpace(())
+
+    @property
+    def kinds(self) -> Mapping[str, Kind]:
+        """The features of the rule."""
+        return self.policy.kinds if self.policy else {}
+
+
+def read_analysis(evidence: Evidence) -> Analysis:
+    """The analysis of this definition, with a verdict to roll out.
+
+    Raises:
+        RefusedError: There is none, it is of another definition, or its verdict is another.
+    """
+    experiment = evidence.experiment
+    say, file = experiment.words.say, experiment.definition.origin.path
+    analysis = read_document(Analysis, experiment.workspace.document("analysis"))
+    if analysis is None or analysis.definition_sha256 != experiment.definition.origin.sha256:
+        code = "rollout.no_analysis" if analysis is None else "rollout.other_analysis"
+        raise RefusedError([say(PACKAGE, code)], say(PACKAGE, "rollout.run_analyze", file=file))
+    if analysis.verdict.status != "rollout":
+        told = say(PACKAGE, "rollout.not_rollout", status=analysis.verdict.status)
+        raise RefusedError(
+            [told, *(reason.text for reason in analysis.verdict.reasons)], analysis.verdict.next_step
+        )
+    if not evidence.eligible:
+        raise RefusedError([say(PACKAGE, "rollout.no_arm")], analysis.verdict.next_step)
+    return analysis
+
+
+def choose_offers(evidence: Evidence, analysis: Analysis, metric: str) -> Offers:
+    """The proven policy where `uplift` kept one for this definition and metric, else the winner of each segment.
+
+    Of a part whose arm is not eligible, the best eligible arm takes the place; nothing where none brings anything.
+    """
+    policy = load_policy(evidence.experiment.workspace)
+    definition = evidence.experiment.definition
+    fits = policy and policy.definition_sha256 == definition.origin.sha256 and policy.value_metric == metric
+    return (
+        _of_policy(evidence, policy)
+        if policy and fits and policy.proven
+        else _of_winners(evidence, analysis, metric)
+    )
+
+
+def _of_policy(evidence: Evidence, policy: ShippedPolicy) -> Offers:
+    gains = np.array([cell.gains for cell in policy.cells]) - _uncounted_contact(
+        evidence, policy.value_metric
+    )
+    errors = np.array([cell.std_errors for cell in policy.cells])
+    members = np.array([cell.members for cell in policy.cells], dtype=float)
+    own = rule_arms(policy.rule, len(policy.cells), policy)
+    seen = np.array([cell.gains[arm] for cell, arm in zip(policy.cells, own, strict=True)])
+    treated = members[np.array(own) > 0].sum() / members.sum()
+    excess = float(np.average(seen, weights=members)) - policy.held_out_gain
+    optimism = max(0.0, excess) / treated if treated > 0 else 0.0
+    arm = tuple(_allowed(arm, gains[cell], evidence.eligible, policy.arms) for cell, arm in enumerate(own))
+    spread = np.array(policy.spread)
+    return Offers(policy.rule, policy, policy.arms, policy.segments, arm, gains, errors, optimism, spread)
+
+
+def rule_arms(rule: Rule, cells: int, policy: ShippedPolicy) -> tuple[int, ...]:
+    """The arm of each part of the audience; the parts of an individual policy are its arms."""
+    arms = getattr(rule, "arms", None)
+    return (
+        tuple(arms)
+        if arms is not None
+        else tuple(range(cells))
+        if policy.kind == "individual"
+        else (0,) * cells
+    )
+
+
+def _of_winners(evidence: Evidence, analysis: Analysis, metric: str) -> Offers:
+    definition = evidence.experiment.definition
+    arms = tuple(arm.id for arm in definition.all_arms)
+    segments = segment_names(definition)
+    winners = analysis.verdict.winner_by_segment
+    overall = analysis.verdict.winner or arms[0]
+    chosen = tuple(arms.index(winners.get(name, overall)) for name in segments)
+    rows = {
+        (row.segment, row.arm): row
+        for row in (analysis.adjusted_effects or analysis.effects)
+        if row.metric == metric and row.versus == arms[0]
+    }
+    gains, errors = np.zeros((len(segments), len(arms))), np.zeros((len(segments), len(arms)))
+    for place, name in enumerate(segments):
+        for k, arm in enumerate(arms):
+            row: Effect | None = rows.get((name, arm)) or rows.get((None, arm))
+            if row is not None:
+                gains[place, k], errors[place, k] = row.difference, row.std_error or 0.0
+    gains = gains - _uncounted_contact(evidence, metric)
+    corrected = [each for each in analysis.winner_corrected if each.metric == metric and each.segment is None]
+    optimism = max(0.0, corrected[0].naive - corrected[0].corrected) if corrected else 0.0
+    moments = evidence.measurement.metrics[metric]
+    spread = np.sqrt([moments.arm(arm).variance(moments.value) for arm in arms])
+    return Offers(SegmentTable(chosen), None, arms, segments, chosen, gains, errors, optimism, spread)
+
+
+def _allowed(arm: int, gains: Array, eligible: tuple[str, ...], arms: tuple[str, ...]) -> int:
+    if arm == 0 or arms[arm] in eligible:
+        return arm
+    rest = [k for k, name in enumerate(arms) if name in eligible]
+    best = max(rest, key=lambda k: float(gains[k]))
+    return best if gains[best] > 0 else 0
+
+
+def _uncounted_contact(evidence: Evidence, metric: str) -> Array:
+    """Shape (K,): the contact cost of each arm where the value is a sum, from which it has not gone off; else 0."""
+    definition = evidence.experiment.definition
+    is_sum = isinstance(definition.metrics[metric], SumMetric)
+    return np.array([arm.contact_cost if is_sum else 0.0 for arm in definition.all_arms])

@@ -1,0 +1,248 @@
+"""The rollout: send lists for the eligible members who were not in the test, within the budget, measured by its own holdout."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from sqlglot import exp
+
+from experiments.assignment.ledger import hold
+from experiments.audience.audience import build_audience, snapshot_of
+from experiments.definition.errors import InputError, RefusedError
+from experiments.definition.policy import Budget
+from experiments.definition.policy import Rollout as Settings
+from experiments.documents import Analysis, Reason, read_document
+from experiments.experiment import Experiment
+from experiments.queries import column, named, number, relation
+from uplift.allocation import Allocation, allocate
+from uplift.costs import Costs, measure_costs
+from uplift.documents import Offer, Rollout
+from uplift.evidence import Evidence, open_evidence, value_metric_of
+from uplift.features import Array
+from uplift.forecast import forecast
+from uplift.offers import Offers, choose_offers, read_analysis
+from uplift.rollout_draw import (
+    LEDGER,
+    Drawn,
+    count_people,
+    draw_people,
+    ledger_path,
+    read_ledger,
+    write_ledger,
+)
+from uplift.sentences import PACKAGE
+
+
+def rollout(experiment: Experiment) -> Rollout:
+    """Draw holdout, exploration and offers once, and write one list for each arm and ramp step.
+
+    It follows the proven policy of `uplift`, else the winner of each segment. The members are those who are eligible today (the
+    definition's snapshot, where that is later) and were not in the test. A second call draws nobody again: it writes lists and
+    document anew from the ledger.
+
+    Raises:
+        RefusedError: The verdict is not `rollout`, nobody is left, exploration alone exceeds the budget, or members were
+            drawn by another definition or policy.
+        InputError: The definition or the data are wrong.
+        OutsideError: The engine or the disk fails; no member is drawn by halves.
+    """
+    settings = _settings(experiment)
+    metric = value_metric_of(experiment, None)
+    evidence = open_evidence(experiment)
+    analysis = read_analysis(evidence)
+    offers = choose_offers(evidence, analysis, metric)
+    costs = measure_costs(evidence, offers)
+    with hold(experiment.workspace.out, experiment.progress):
+        if ledger_path(experiment).exists():
+            before = read_document(Rollout, experiment.workspace.document("rollout"))
+            price = before.shadow_price if before else None
+        else:
+            price = _draw(evidence, settings, offers, costs)
+        drawn = read_ledger(experiment, offers.arms)
+        _refuse_other(experiment, drawn, _mark(offers))
+        lists = _write_lists(experiment, settings)
+    document = _document(experiment, settings, offers, costs, drawn, lists, price)
+    return replace(document, reasons=_disagreement(experiment, offers, analysis))
+
+
+def _disagreement(experiment: Experiment, offers: Offers, analysis: Analysis) -> tuple[Reason, ...]:
+    """Says so where the proven policy gives other arms than the winners of the analysis."""
+    winners = {*analysis.verdict.winner_by_segment.values()} or {analysis.verdict.winner}
+    same = {offers.arms[arm] for arm in offers.arm} == winners and len(winners) == 1
+    if offers.policy is None or same:
+        return ()
+    say = experiment.words.say
+    facts = {"policy": say(PACKAGE, f"policy.{offers.policy.kind}"), "winner": analysis.verdict.winner}
+    return (Reason("uplift_disagrees", say(PACKAGE, "rollout.uplift_disagrees", **facts)),)
+
+
+def _settings(experiment: Experiment) -> Settings:
+    definition = experiment.definition
+    settings = definition.rollout or Settings()
+    if settings.holdout_share + settings.explore_share >= 1:
+        cause = "holdout and exploration together leave nobody to make an offer to"
+        raise InputError(
+            [definition.origin.fault(("rollout",), cause, "lower holdout_share or explore_share")]
+        )
+    return settings
+
+
+def _draw(evidence: Evidence, settings: Settings, offers: Offers, costs: Costs) -> float:
+    experiment = evidence.experiment
+    definition, say = experiment.definition, experiment.words.say
+    today = experiment.now.astimezone(definition.zone).date()
+    audience = build_audience(experiment, evidence.catalogue, snapshot=max(today, snapshot_of(experiment)))
+    eligible = tuple(offers.arms.index(arm) for arm in evidence.eligible)
+    experiment.progress("Drawing holdout, exploration and offers")
+    draw_people(evidence, audience, offers, settings, eligible)
+    sizes, explored = count_people(experiment, offers)
+    if not sizes.sum() + explored.sum():
+        raise RefusedError([say(PACKAGE, "rollout.nobody_left")], say(PACKAGE, "rollout.widen"))
+    plan = _within_budget(experiment, settings.budget, _Problem(offers, costs, sizes, explored, eligible))
+    given = np.floor(plan.shares * sizes[:, None] + 1e-9)
+    experiment.progress("Writing the rollout's ledger")
+    write_ledger(evidence, offers, settings, given, sizes, eligible, _mark(offers))
+    return plan.shadow_price
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """The members to allocate: `sizes` of shape (C,) for the policy, `explored` of shape (C, K) already given."""
+
+    offers: Offers
+    costs: Costs
+    sizes: Array
+    explored: Array
+    eligible: tuple[int, ...]
+
+    def options(self) -> Array:
+        """Shape (C, K): what each arm is worth in each part; nothing for an arm that is no option there.
+
+        An option is the rule's own arm, and where the budget does not reach, an eligible arm that costs and brings less.
+        """
+        gains, cost = self.offers.gains, self.costs.expected
+        own = np.array(self.offers.arm)
+        rows = np.arange(len(own))
+        value = np.zeros_like(gains)
+        for k in self.eligible:
+            cheaper = (cost[:, k] < cost[rows, own]) & (gains[:, k] < gains[rows, own])
+            value[:, k] = np.where((own == k) | ((own > 0) & cheaper), np.maximum(gains[:, k], 0.0), 0.0)
+        return value
+
+
+def _within_budget(experiment: Experiment, budget: Budget | None, problem: _Problem) -> Allocation:
+    """The best allocation whose cost bound, exploration included, is within the budget.
+
+    The knapsack is linear and the bound is not: what members vary around the mean is a root of a sum. The knapsack's budget is
+    lowered by the excess until the bound fits.
+    """
+    costs, sizes = problem.costs, problem.sizes
+    value, unit = problem.options(), costs.upper(budget)
+    if budget is None:
+        return allocate(value, unit, sizes)
+    explored = costs.bound(problem.explored, budget)
+    if explored > budget.amount:
+        say, file = experiment.words.say, experiment.definition.origin.path
+        told = say(
+            PACKAGE, "rollout.exploration_too_dear", cost=f"{explored:,.2f}", budget=f"{budget.amount:,.2f}"
+        )
+        raise RefusedError([told], say(PACKAGE, "rollout.less_exploration", file=file))
+    capacity = budget.amount - explored
+    while True:
+        plan = allocate(value, unit, sizes, max(capacity, 0.0))
+        excess = costs.bound(plan.shares * sizes[:, None] + problem.explored, budget) - budget.amount
+        if excess <= 1e-9 * budget.amount or capacity <= 0:
+            return plan
+        capacity -= excess + 1e-9 * budget.amount
+
+
+def _mark(offers: Offers) -> str:
+    """Which rule drew: the kind and the first digits of a hash of what it gives."""
+    content = f"{offers.policy.rule if offers.policy else offers.rule}{offers.arm}".encode()
+    kind = offers.policy.kind if offers.policy else "winner_by_segment"
+    return (
+        kind
+        if offers.policy and offers.policy.kind == "individual"
+        else f"{kind}-{hashlib.sha256(content).hexdigest()[:12]}"
+    )
+
+
+def _refuse_other(experiment: Experiment, drawn: Drawn, mark: str) -> None:
+    if drawn.marks <= {mark} and drawn.definitions <= {experiment.definition.origin.sha256}:
+        return
+    say = experiment.words.say
+    raise RefusedError([say(PACKAGE, "rollout.other_policy")], say(PACKAGE, "rollout.keep_rollout"))
+
+
+def _write_lists(experiment: Experiment, settings: Settings) -> dict[str, Path]:
+    """One CSV for each arm that is sent, for each ramp step where there are several, from the ledger."""
+    engine = experiment.engine
+    steps = len(settings.ramp)
+    files: dict[str, Path] = {}
+    for arm in experiment.definition.offer_arms:
+        for step in range(1, steps + 1):
+            name = arm.id if steps == 1 else f"{arm.id}__step{step}"
+            files[name] = experiment.workspace.rollout / f"{name}.csv"
+            is_arm = exp.EQ(this=column("arm"), expression=exp.Literal.string(arm.id))
+            is_step = exp.EQ(this=column("ramp_step"), expression=number(step))
+            query = (
+                exp.select(
+                    column("member"),
+                    column("arm"),
+                    named(exp.Literal.string(arm.channel or ""), "channel"),
+                    named(exp.Literal.string("; ".join(arm.templates)), "template"),
+                    column("reason"),
+                )
+                .from_(relation(LEDGER))
+                .where(exp.and_(is_arm, is_step))
+                .order_by(engine.collated(column("member")))
+            )
+            engine.write(query, files[name])
+    return files
+
+
+def _document(
+    experiment: Experiment,
+    settings: Settings,
+    offers: Offers,
+    costs: Costs,
+    drawn: Drawn,
+    lists: dict[str, Path],
+    price: float | None,
+) -> Rollout:
+    shape = offers.gains.shape
+    found = {reason: _padded(counts, shape) for reason, counts in drawn.counts.items()}
+    offered, explored = found["offer"], found["explore"]
+    expected = forecast(offers, offered, explored, found["holdout"].sum(axis=1))
+    cost = offered * costs.expected
+    rows = tuple(
+        Offer(arm, int(offered[:, k].sum()), float(expected.by_arm[k]), float(cost[:, k].sum()))
+        for k, arm in enumerate(offers.arms)
+        if k and offered[:, k].any()
+    )
+    files = {"ledger": ledger_path(experiment), **lists}
+    return Rollout(
+        experiment=experiment.definition.id,
+        members=int(sum(counts.sum() for counts in found.values())),
+        offers=rows,
+        holdout=int(found["holdout"].sum()),
+        explore=int(explored.sum()),
+        not_offered=int(found["not_offered"].sum()),
+        budget=settings.budget.amount if settings.budget else None,
+        cost_bound=costs.bound(offered + explored, settings.budget),
+        expected_profit=expected.total,
+        low=expected.low,
+        high=expected.high,
+        shadow_price=price,
+        follows=offers.policy.kind if offers.policy else "winner_by_segment",
+        files={name: str(path) for name, path in files.items()},
+    )
+
+
+def _padded(counts: Array, shape: tuple[int, ...]) -> Array:
+    padded = np.zeros(shape)
+    padded[: len(counts)] = counts
+    return padded
