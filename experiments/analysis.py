@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from experiments.assigned import Assigned, assigned_members
-from experiments.catalogue import open_data
-from experiments.conclusion import Lock, conclude
+from experiments.assignment.assigned import Assigned, assigned_members
+from experiments.data.catalogue import open_data
+from experiments.decision.conclusion import Lock, conclude
+from experiments.decision.looks import require_fixed_looks
+from experiments.decision.sentences import Sentences
 from experiments.documents import Analysis
 from experiments.experiment import Experiment
-from experiments.health import check_health
-from experiments.looks import require_fixed_looks
-from experiments.measurement import build_units, measure
-from experiments.sentences import Sentences
+from experiments.health.health import check_health
+from experiments.measurement.measurement import build_units, measure
 
 
 def analyze(experiment: Experiment) -> Analysis:

@@ -38,4 +38,8 @@ class Words:
 def sentences(package: str, language: Language) -> Mapping[str, str]:
     """All sentences of one room in one language, by `table.code`."""
     text = files(package).joinpath("wording", f"{language}.toml").read_text(encoding="utf8")
-    return {f"{table}.{code}": sentence for table, entries in tomllib.loads(text).items() for code, sentence in entries.items()}
+    return {
+        f"{table}.{code}": sentence
+        for table, entries in tomllib.loads(text).items()
+        for code, sentence in entries.items()
+    }

@@ -37,14 +37,14 @@ class Journey:
     tracker: Tracker | None = None
 
     def validate(self) -> Validation:
-        """Check the data as the definition uses them; see `experiments.validation.validate`."""
-        from experiments.validation import validate
+        """Check the data as the definition uses them; see `experiments.data.validation.validate`."""
+        from experiments.data.validation import validate
 
         return validate(self.experiment)
 
     def design(self) -> Design:
-        """What the plan can detect, kept as `design.json`; see `experiments.design.design`."""
-        from experiments.design import design
+        """What the plan can detect, kept as `design.json`; see `experiments.design.design.design`."""
+        from experiments.design.design import design
 
         return self._finish(
             "design",
@@ -53,8 +53,8 @@ class Journey:
         )
 
     def assign(self) -> Assignment:
-        """Draw the arms and write the send lists, kept as `assignment.json`; see `experiments.assignment.assign`."""
-        from experiments.assignment import assign
+        """Draw the arms and write the send lists, kept as `assignment.json`; see `experiments.assignment.assignment.assign`."""
+        from experiments.assignment.assignment import assign
 
         return self._finish(
             "assignment",

@@ -20,7 +20,13 @@ MAY_IMPORT = {
     "experiments.inference": set(),
     "experiments": {"experiments.definition", "experiments.engines", "experiments.inference"},
     "uplift": {"experiments", "experiments.definition", "experiments.engines", "experiments.inference"},
-    "reports": {"uplift", "experiments", "experiments.definition", "experiments.engines", "experiments.inference"},
+    "reports": {
+        "uplift",
+        "experiments",
+        "experiments.definition",
+        "experiments.engines",
+        "experiments.inference",
+    },
     "offerwise": {
         "reports",
         "uplift",
@@ -34,7 +40,18 @@ MAY_IMPORT = {
 PURE = {"numpy", "scipy", "statsmodels"}
 """What the statistics may use from outside; the standard library besides."""
 
-HEAVY = {"pandas", "scipy.stats", "statsmodels", "causalml", "econml", "mlflow", "matplotlib", "pyspark", "sklearn", "lightgbm"}
+HEAVY = {
+    "pandas",
+    "scipy.stats",
+    "statsmodels",
+    "causalml",
+    "econml",
+    "mlflow",
+    "matplotlib",
+    "pyspark",
+    "sklearn",
+    "lightgbm",
+}
 
 
 def room_of(module: str) -> str:
@@ -111,7 +128,9 @@ def _user_cpu_and_modules(arguments: list[str]) -> tuple[float, set[str]]:
         f"main({arguments!r})\n"
     )
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False
+    )
     assert done.returncode == 0, done.stderr
     user, *loaded = done.stderr.rpartition("\n@ ")[2].split()
     return float(user), set(loaded)

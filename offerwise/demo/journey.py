@@ -83,7 +83,7 @@ def run_demo(
 
 
 def _test(campaign: Campaign, journey: Journey, show: Show, words: Words, progress: Progress) -> TrueEffects:
-    from experiments.ledger import Ledger
+    from experiments.assignment.ledger import Ledger
 
     experiment = journey.experiment
     design = journey.design()
@@ -99,7 +99,8 @@ def _answer(campaign: Campaign, journey: Journey, truth: TrueEffects, show: Show
     experiment = journey.experiment
     analysis = journey.analyze()
     show(analysis, experiment)
-    show(journey.uplift(), experiment)
+    policy = journey.uplift()
+    show(policy, experiment)
     rollout = None
     if analysis.verdict.status == "rollout":
         rollout = journey.rollout()
@@ -111,5 +112,7 @@ def _answer(campaign: Campaign, journey: Journey, truth: TrueEffects, show: Show
         truth=str(campaign.truth),
         report=str(experiment.workspace.report),
         verdict=analysis.verdict,
-        comparison=compare_with_truth(analysis, truth, experiment.words, alpha=alpha, rollout=rollout),
+        comparison=compare_with_truth(
+            analysis, truth, experiment.words, alpha=alpha, uplift=policy, rollout=rollout
+        ),
     )

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from sqlglot import exp
 
-from experiments.assigned import Assigned, assigned_members
-from experiments.assignment import assign
-from experiments.catalogue import open_data
+from experiments.assignment.assigned import Assigned, assigned_members
+from experiments.assignment.assignment import assign
+from experiments.data.catalogue import open_data
 from experiments.definition.errors import OutsideError, RefusedError
 from experiments.engines.protocol import ColumnType
 from experiments.experiment import Experiment

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from sqlglot import exp
 
-from experiments.assignment import assign
-from experiments.audience import Audience, build_audience
-from experiments.catalogue import open_data
+from experiments.assignment.assignment import assign
+from experiments.audience.audience import Audience, build_audience
+from experiments.data.catalogue import open_data
 from experiments.engines.protocol import ColumnType
 from experiments.experiment import Experiment
 from experiments.queries import fetch_rows

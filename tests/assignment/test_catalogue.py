@@ -11,8 +11,8 @@ import duckdb
 import pytest
 from sqlglot import exp
 
-from experiments.assigned import assigned_members
-from experiments.catalogue import open_data
+from experiments.assignment.assigned import assigned_members
+from experiments.data.catalogue import open_data
 from experiments.definition.errors import InputError
 from experiments.engines.protocol import ColumnType
 from offerwise.opening import open_experiment
@@ -256,7 +256,7 @@ def test_a_members_column_with_a_taken_name_serves_in_conditions(campaign: Campa
 def test_hillstrom_is_validated_within_its_budget(shared: Path, tmp_path: Path) -> None:
     """Under 0.8 s of user CPU with every import, none of them heavy; and a wrong label is found in the real file."""
     code = (
-        "import resource, sys; from offerwise.opening import open_experiment; from experiments.catalogue import open_data\n"
+        "import resource, sys; from offerwise.opening import open_experiment; from experiments.data.catalogue import open_data\n"
         "with open_experiment(sys.argv[1], out=sys.argv[2]) as experiment: open_data(experiment)\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_utime)\n"
         "print({'numpy', 'pandas', 'pyarrow', 'scipy', 'mlflow'} & set(sys.modules))"

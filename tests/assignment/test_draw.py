@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from experiments.assignment import assign
+from experiments.assignment.assignment import assign
+from experiments.assignment.ledger import Ledger
+from experiments.assignment.strata import rank_bounds
 from experiments.definition.errors import InputError, RefusedError
 from experiments.experiment import Experiment
-from experiments.ledger import Ledger
 from experiments.queries import fetch_rows
-from experiments.strata import rank_bounds
 from tests.assignment import recomputed
 from tests.assignment.campaign import Campaign, members
 

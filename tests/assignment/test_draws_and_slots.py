@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from experiments.draws import arm_hash, below_share, bound, purpose_hash, slot
+from experiments.assignment.draws import arm_hash, below_share, bound, purpose_hash, slot
+from experiments.assignment.send import send_days
 from experiments.engines.connect import connect
 from experiments.engines.protocol import Engine
-from experiments.send import send_days
 from tests.assignment.campaign import Campaign, members
 from tests.assignment.recomputed import h
 

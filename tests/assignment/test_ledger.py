@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from sqlglot import exp
 
-from experiments.assignment import assign
+from experiments.assignment.assignment import assign
+from experiments.assignment.ledger import Ledger, ledger_shape
 from experiments.definition.errors import OutsideError
 from experiments.engines.connect import connect
 from experiments.engines.duckdb import DuckDBEngine
 from experiments.files import Workspace
-from experiments.ledger import Ledger, ledger_shape
 from experiments.queries import relation
 from tests.assignment.campaign import Campaign, members
 
@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ASSIGN = """
 import sys
 from offerwise.opening import open_experiment
-from experiments.assignment import assign
+from experiments.assignment.assignment import assign
 def say(doing):
     print(doing, flush=True)
 with open_experiment(sys.argv[1], engine="duckdb://?threads=1", out=sys.argv[2], progress=say) as experiment:

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from experiments.conclusion import Lock, conclude
+from experiments.decision.conclusion import Lock, conclude
+from experiments.decision.sentences import Sentences
 from experiments.definition.load import load
 from experiments.definition.model import Definition
 from experiments.documents import Analysis, HealthCheck
 from experiments.inference.moments import Moments
 from experiments.language import Language, Words
-from experiments.measurement import Cell, Measurement, MetricMoments, WindowState
-from experiments.sentences import Sentences
+from experiments.measurement.measurement import Cell, Measurement, MetricMoments, WindowState
 
 CONTACT = 0.05
 MARGIN = 0.4

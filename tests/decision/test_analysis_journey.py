@@ -9,10 +9,10 @@ import pytest
 
 from decision.dormant import SNAPSHOT, past_orders, write_campaign, write_orders
 from experiments.analysis import analyze
-from experiments.assignment import assign
+from experiments.assignment.assignment import assign
+from experiments.assignment.ledger import Ledger
 from experiments.definition.errors import RefusedError
 from experiments.documents import Analysis
-from experiments.ledger import Ledger
 from offerwise.opening import open_experiment
 
 SOON = datetime(2026, 12, 1, tzinfo=UTC)

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from decision.campaign import Campaign, Did, analysis, define, metric
-from experiments.contrasts import Contrasts, read_by_decision
+from experiments.decision.contrasts import Contrasts, read_by_decision
 from experiments.definition.expressions import Expression
 from experiments.documents import Analysis, read_document, to_json
 from experiments.files import write_whole
 from experiments.inference.adjustment import LinComparison
 from experiments.inference.moments import Moments
 from experiments.inference.ratios import DeltaRatioComparison
-from experiments.measurement import Cell, MetricMoments
-from experiments.value_formula import linear_weights, value_formula
+from experiments.measurement.measurement import Cell, MetricMoments
+from experiments.money.value_formula import linear_weights, value_formula
 
 COVERED = ("spend", "before")
 

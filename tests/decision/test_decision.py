@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from decision.campaign import Campaign, Did, analysis, codes, define
-from experiments.conclusion import Lock
+from experiments.decision.conclusion import Lock
 from experiments.documents import Analysis, HealthCheck, to_json
 
 GOOD = Did(rate=0.08, spend=8.0, benefit=0.1)

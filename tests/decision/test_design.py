@@ -10,13 +10,13 @@ import pytest
 
 from decision.campaign import Campaign, Did, define, sentences
 from decision.dormant import write_campaign
-from experiments.contrasts import Contrasts
+from experiments.decision.contrasts import Contrasts
 from experiments.definition.model import Definition
-from experiments.design import Available, design, plan_design, planned_members
+from experiments.design.design import Available, design, plan_design, planned_members
+from experiments.design.history import Past
 from experiments.documents import Design
-from experiments.history import Past
 from experiments.inference.moments import Moments
-from experiments.measurement import Cell
+from experiments.measurement.measurement import Cell
 from offerwise.opening import open_experiment
 
 OURS = {"method": "hash", "from": None, "column": None}

@@ -9,7 +9,7 @@ import pytest
 
 from experiments.analysis import analyze
 from experiments.definition.errors import RefusedError
-from experiments.design import design
+from experiments.design.design import design
 from experiments.documents import Analysis, Design, Effect, to_json
 from offerwise.opening import open_experiment
 

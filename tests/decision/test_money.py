@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from decision.campaign import Campaign, Did, analysis, define, metric
-from experiments.contrasts import Contrasts
+from experiments.decision.contrasts import Contrasts
 from experiments.documents import Money
 from experiments.inference.moments import Moments
-from experiments.money import money_rows
+from experiments.money.money import money_rows
 
 PLAIN = {"audience": None, "decision": {"pick": {"by": "overall"}}}
 
@@ -120,7 +120,7 @@ def test_attributed_money_is_raw_and_the_cap_shows_what_it_removed(tmp_path: Pat
     assert money["points"].incremental_revenue == pytest.approx(60_000)
     assert money["control"].removed_by_cap == pytest.approx(0)
     from decision.campaign import sentences
-    from experiments.capping import check_capping
+    from experiments.health.capping import check_capping
 
     check = check_capping(definition, Contrasts(measured.metrics), sentences(definition))
     assert check is not None

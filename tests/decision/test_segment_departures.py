@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from decision.campaign import ARMS, BASE, SEGMENTS, Campaign, Did, analysis, define, metric, sentences
-from experiments.contrasts import Contrasts
+from experiments.decision.contrasts import Contrasts
+from experiments.decision.pick import Picker
 from experiments.definition.model import Definition
 from experiments.inference.moments import Moments
-from experiments.measurement import Cell
-from experiments.pick import Picker
+from experiments.measurement.measurement import Cell
 
 RUNS = 600
 PARTS = ("vip", "near", "dormant", "others")

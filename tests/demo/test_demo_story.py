@@ -11,13 +11,13 @@ import pytest
 from scipy.stats import binom
 
 from experiments.analysis import analyze
-from experiments.assignment import assign
+from experiments.assignment.assignment import assign
+from experiments.assignment.ledger import Ledger
 from experiments.definition.arms import Arm
 from experiments.definition.load import load
-from experiments.design import design
+from experiments.design.design import design
 from experiments.documents import Analysis, Assignment, Design
 from experiments.language import Words
-from experiments.ledger import Ledger
 from offerwise.demo.campaign import SEED, Campaign, generate, respond
 from offerwise.demo.comparison import Comparison, compare_with_truth
 from offerwise.demo.truth import TrueEffects

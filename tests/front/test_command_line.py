@@ -117,7 +117,9 @@ def test_data_faults_stand_at_the_definition_s_line(
     assert "visit" in err
 
 
-def test_a_full_disk_ends_with_code_4(tmp_path: Path, shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_full_disk_ends_with_code_4(
+    tmp_path: Path, shared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A folder that cannot be made stands for a disk that refuses; root may write anywhere else."""
     blocked = tmp_path / "blocked"
     blocked.write_text("a file where a folder should be", encoding="utf8")

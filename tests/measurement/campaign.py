@@ -14,17 +14,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlglot import exp
 
-from experiments.assigned import Assigned, assigned_members
-from experiments.assignment import assign
-from experiments.catalogue import Catalogue, open_data
+from experiments.assignment.assigned import Assigned, assigned_members
+from experiments.assignment.assignment import assign
+from experiments.data.catalogue import Catalogue, open_data
 from experiments.definition.load import load
 from experiments.documents import HealthCheck
 from experiments.engines.connect import connect
 from experiments.experiment import Experiment
 from experiments.files import Workspace
-from experiments.health import check_health
+from experiments.health.health import check_health
 from experiments.language import Words
-from experiments.measurement import Measurement, Units, build_units, measure
+from experiments.measurement.measurement import Measurement, Units, build_units, measure
 
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from experiments.assigned import assigned_members
-from experiments.catalogue import open_data
+from experiments.assignment.assigned import assigned_members
+from experiments.data.catalogue import open_data
 from experiments.definition.errors import InputError
 from experiments.definition.load import load
 from experiments.documents import HealthCheck
 from experiments.engines.connect import connect
 from experiments.experiment import Experiment
 from experiments.files import Workspace
-from experiments.health import check_health
-from experiments.measurement import Measurement, build_units, measure
+from experiments.health.health import check_health
+from experiments.measurement.measurement import Measurement, build_units, measure
 
 KARLAN = """
 version: 1

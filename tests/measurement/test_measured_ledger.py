@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from sqlglot import exp
 
-from experiments.ledger import Ledger
+from experiments.assignment.ledger import Ledger
 
 from .campaign import campaign
 

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from sqlglot import exp
 
+from experiments.data.source_rows import SourceRows
 from experiments.definition.errors import InputError
-from experiments.events import event_pass
-from experiments.source_rows import SourceRows
+from experiments.measurement.events import event_pass
 
 from .campaign import ASSIGNED, campaign
 

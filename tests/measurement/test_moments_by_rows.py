@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from experiments.measurement import Cell, measure
+from experiments.measurement.measurement import Cell, measure
 
 from .campaign import ASSIGNED, campaign
 

@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 from sqlglot import exp
 
-from experiments.cells import Cell
 from experiments.engines.connect import connect
 from experiments.engines.protocol import Engine
 from experiments.inference.moments import Moments, pool
-from experiments.moments_query import MomentsQuery, mean_pilots
+from experiments.measurement.cells import Cell
+from experiments.measurement.moments_query import MomentsQuery, mean_pilots
 
 ALL = Cell("mail", "", "")
 

@@ -16,10 +16,10 @@ from scipy import stats
 from experiments.definition.load import load
 from experiments.definition.model import Definition
 from experiments.documents import HealthCheck
-from experiments.health_wording import HealthWording
+from experiments.health.split import SplitHealth
+from experiments.health.telling import HealthWording
 from experiments.language import Words
-from experiments.measurement import Cell, Measurement, MemberCount, WindowState
-from experiments.split_health import SplitHealth
+from experiments.measurement.measurement import Cell, Measurement, MemberCount, WindowState
 
 from .campaign import HEAD
 

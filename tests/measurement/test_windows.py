@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pytest
 
-from experiments.windows import window_state
+from experiments.measurement.windows import window_state
 
 from .campaign import campaign
 from .test_member_units import SENT, assigned, people, sold, text

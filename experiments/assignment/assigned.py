@@ -1,0 +1,161 @@
+"""Everybody assigned, with arm, segment and what was known before the snapshot: the start of every analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from experiments.assignment.ledger import Ledger
+from experiments.assignment.strata import stratum_name
+from experiments.audience.audience import (
+    PROFILE,
+    Audience,
+    build_audience,
+    carried,
+    snapshot_of,
+    used_columns,
+)
+from experiments.audience.features import profile
+from experiments.data.catalogue import Catalogue
+from experiments.data.recorded import arm_of_label, recorded_source
+from experiments.definition.audience import RESERVED
+from experiments.definition.errors import OutsideError, RefusedError
+from experiments.definition.lock import Difference, canonical_json, differences
+from experiments.engines.protocol import ColumnType
+from experiments.experiment import Experiment
+from experiments.queries import column, double, named, number, relation
+
+_RELATION = "assigned"
+_LEDGER = "ledger"
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """Everybody assigned, by intention to treat.
+
+    Attributes:
+        relation: The temporary table with one row a member: `member, arm, segment, stratum, batch,
+            propensity, planned_send_at` (NULL for recorded arms), and the features and members' columns of
+            the audience, as of the snapshot.
+        columns: Its columns and their types.
+        locked: Whether the definition is the one that the arms were drawn by.
+        recorded: Whether another system drew the arms.
+        differences: The keys that differ from the lock.
+    """
+
+    relation: str
+    columns: Mapping[str, ColumnType]
+    locked: bool
+    recorded: bool
+    differences: tuple[Difference, ...] = ()
+
+
+def assigned_members(experiment: Experiment, catalogue: Catalogue) -> Assigned:
+    """Read everybody assigned: from the ledger, or for recorded arms from the data.
+
+    Of recorded members those count who are eligible by the definition; of ours everybody counts, whatever
+    became of them.
+
+    Raises:
+        RefusedError: Nobody is assigned yet.
+        OutsideError: The ledger is damaged, or the engine fails.
+    """
+    if experiment.definition.assignment.method == "recorded":
+        return _recorded(experiment, catalogue)
+    if not Ledger(experiment.workspace).exists:
+        raise RefusedError(
+            [f"nobody has been assigned to {experiment.definition.id} under {experiment.workspace.out}"],
+            "run `offerwise assign` first, with the same --out",
+        )
+    columns = used_columns(experiment.definition, catalogue)
+    known = profile(experiment, catalogue, snapshot_of(experiment), columns)
+    return _from_ledger(experiment, known.query.subquery(PROFILE), carried(known))
+
+
+def differing_keys(experiment: Experiment) -> tuple[Difference, ...]:
+    """The keys in which the definition differs from the one that was locked; empty where nothing is locked."""
+    ledger = Ledger(experiment.workspace)
+    if not ledger.exists or ledger.locked_sha256 == experiment.definition.origin.sha256:
+        return ()
+    try:
+        old = experiment.workspace.lock.read_text(encoding="utf8")
+        return tuple(differences(old, canonical_json(experiment.definition)))
+    except (OSError, ValueError) as error:
+        raise OutsideError(
+            f"Could not read {experiment.workspace.lock}, the lock of the definition",
+            "Nothing was changed",
+            "Restore it from a backup",
+        ) from error
+
+
+def assigned_of_audience(experiment: Experiment, audience: Audience) -> Assigned:
+    """Everybody in the ledger, with what an audience that is already built knows of them."""
+    names = [name for name in audience.columns if name not in RESERVED]
+    known = {name: column(name, PROFILE) for name in names}
+    return _from_ledger(experiment, relation(audience.relation, PROFILE), known)
+
+
+def _from_ledger(experiment: Experiment, members: exp.Expr, known: Mapping[str, exp.Expr]) -> Assigned:
+    """Join the ledger with `members`, whose `known` values become columns; who left the data keeps an arm."""
+    engine = experiment.engine
+    experiment.progress("Reading the ledger")
+    Ledger(experiment.workspace).read(engine, _LEDGER)
+    names = ("member", "arm", "segment", "stratum", "batch", "propensity", "planned_send_at")
+    query = (
+        exp.select(
+            *(named(column(name, _LEDGER), name) for name in names),
+            *(named(value, name) for name, value in known.items()),
+        )
+        .from_(relation(_LEDGER))
+        .join(
+            members,
+            on=exp.EQ(this=column("member", PROFILE), expression=column("member", _LEDGER)),
+            join_type="left",
+        )
+    )
+    engine.create(_RELATION, query)
+    changed = differing_keys(experiment)
+    return Assigned(_RELATION, engine.columns(_RELATION), not changed, recorded=False, differences=changed)
+
+
+def _recorded(experiment: Experiment, catalogue: Catalogue) -> Assigned:
+    definition, engine = experiment.definition, experiment.engine
+    audience = build_audience(experiment, catalogue)
+    experiment.progress("Reading the recorded arms")
+    name = definition.assignment.column
+    assert name is not None, "the definition asks recorded arms for their column"
+    source = recorded_source(definition)
+    table, people = catalogue.sources[source], relation(audience.relation, "people")
+    arm, propensity = exp.Case(), exp.Case()
+    label = engine.as_key(column(name, "labels"))
+    for text, arm_id in arm_of_label(definition).items():
+        is_arm = exp.EQ(this=engine.collated(label.copy()), expression=exp.Literal.string(text))
+        share = double(float(definition.arm(arm_id).share))
+        arm, propensity = arm.when(is_arm, exp.Literal.string(arm_id)), propensity.when(is_arm.copy(), share)
+    strata = [column(each, "people") for each in definition.assignment.strata]
+    others = [each for each in audience.columns if each not in {"member", "segment", "refused_by"}]
+    query = (
+        exp.select(
+            named(column("member", "people"), "member"),
+            named(arm, "arm"),
+            named(column("segment", "people"), "segment"),
+            named(stratum_name(engine, strata), "stratum"),
+            named(exp.cast(number(0), exp.DType.INT), "batch"),
+            named(propensity, "propensity"),
+            named(exp.cast(exp.null(), exp.DType.TIMESTAMPTZ), "planned_send_at"),
+            *(named(column(each, "people"), each) for each in others),
+        )
+        .from_(people)
+        .join(
+            relation(table.relation, "labels"),
+            on=exp.EQ(
+                this=engine.as_key(column(definition.data[source].key, "labels")),
+                expression=column("member", "people"),
+            ),
+        )
+        .where(exp.Is(this=column("refused_by", "people"), expression=exp.null()))
+    )
+    engine.create(_RELATION, query)
+    return Assigned(_RELATION, engine.columns(_RELATION), locked=False, recorded=True)

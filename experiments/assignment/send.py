@@ -1,0 +1,105 @@
+"""Sending: the slots of the allowed hours, each member's planned time, and one list for each arm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+
+from sqlglot import exp
+
+from experiments.assignment.draws import purpose_hash, slot
+from experiments.definition.arms import Arm
+from experiments.definition.audience import Send
+from experiments.definition.model import Definition
+from experiments.engines.protocol import Engine
+from experiments.experiment import Experiment
+from experiments.queries import column, named, number, relation, when
+
+_MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class SendDay:
+    """The slots of one day: whole minutes, `first` counted over all days.
+
+    Attributes:
+        first: The number of its first slot.
+        slots: How many it has.
+        opens: The instant of its first slot.
+    """
+
+    first: int
+    slots: int
+    opens: datetime
+
+
+def send_days(definition: Definition, send: Send) -> tuple[SendDay, ...]:
+    """The slots of every allowed day, in order: the whole minutes of the hours, from inclusive, until exclusive.
+
+    Where clocks change within the hours, the day has the minutes that pass.
+    """
+    found: list[SendDay] = []
+    for day in send.days:
+        opens, closes = (_instant(definition, day, clock) for clock in send.hours)
+        found.append(SendDay(sum(each.slots for each in found), (closes - opens) // _MINUTE, opens))
+    return tuple(found)
+
+
+def _instant(definition: Definition, day: date, clock: time) -> datetime:
+    """The first whole minute at or after a time of day, as an instant."""
+    local = datetime.combine(day, clock.replace(second=0, microsecond=0), definition.zone)
+    return local.astimezone(UTC) + (_MINUTE if clock.second or clock.microsecond else timedelta(0))
+
+
+def planned_send_at(definition: Definition, engine: Engine, key: exp.Expr) -> exp.Expr:
+    """When a key's message is planned: slot floor(v S) of the S slots, v its draw for `send`; NULL without `send`."""
+    if definition.send is None:
+        return exp.cast(exp.null(), exp.DType.TIMESTAMPTZ)
+    days = send_days(definition, definition.send)
+    drawn = slot(engine, purpose_hash(engine, definition.salt, "send", key), sum(day.slots for day in days))
+    planned: exp.Expr = exp.null()
+    for day in reversed(days):
+        minutes = exp.paren(exp.Sub(this=drawn.copy(), expression=number(day.first)))
+        at = engine.add_minutes(engine.instant_literal(day.opens), minutes)
+        is_earlier = exp.LT(this=drawn.copy(), expression=number(day.first + day.slots))
+        planned = at if day is days[-1] else when(is_earlier, at, planned)
+    return planned
+
+
+def write_send_lists(experiment: Experiment, ledger: str) -> Mapping[str, Path]:
+    """Write one CSV for each arm that is contacted, whole, from the ledger.
+
+    Columns are `member, arm, channel, template, planned_send_at` (local time with its offset); rows are in
+    the order of sending.
+
+    Args:
+        experiment: The experiment.
+        ledger: The relation of the ledger.
+
+    Returns:
+        Arm to its file.
+    """
+    folder = experiment.workspace.send_lists
+    files = {arm.id: folder / f"{arm.id}.csv" for arm in experiment.definition.offer_arms}
+    for arm in experiment.definition.offer_arms:
+        experiment.progress(f"Writing the send list of {arm.id}")
+        experiment.engine.write(_send_list(experiment, ledger, arm), files[arm.id])
+    return files
+
+
+def _send_list(experiment: Experiment, ledger: str, arm: Arm) -> exp.Select:
+    engine, planned = experiment.engine, column("planned_send_at")
+    return (
+        exp.select(
+            named(column("member"), "member"),
+            named(column("arm"), "arm"),
+            named(exp.Literal.string(arm.channel or ""), "channel"),
+            named(exp.Literal.string("; ".join(arm.templates)), "template"),
+            named(engine.local_text(planned, experiment.definition.zone), "planned_send_at"),
+        )
+        .from_(relation(ledger))
+        .where(exp.EQ(this=column("arm"), expression=exp.Literal.string(arm.id)))
+        .order_by(column("planned_send_at", ledger), engine.collated(column("member")))
+    )

@@ -1,0 +1,1 @@
+"""Audience: who may enter, by what was known before the snapshot."""

@@ -1,0 +1,74 @@
+"""Exclusive groups: a member is in one running test of a group at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from sqlglot import exp
+
+from experiments.assignment.ledger import Ledger
+from experiments.audience.features import local_midnight
+from experiments.definition.errors import OutsideError
+from experiments.experiment import Experiment
+from experiments.files import Workspace
+from experiments.queries import coalesce, column, named, relation
+
+
+def members_in_running_tests(experiment: Experiment, snapshot: date) -> list[exp.Select]:
+    """The members of other tests of the group under the same `--out` whose window is open at 00:00 of the snapshot.
+
+    A member's window closes the longest `window_days` of that test after the planned send; a test that will
+    start later is running, too.
+
+    Returns:
+        One query for each such test, with the key as `member`.
+
+    Raises:
+        OutsideError: The lock or the ledger of another test cannot be read.
+    """
+    group = experiment.definition.audience.exclusive_group
+    if group is None:
+        return []
+    engine = experiment.engine
+    opens = engine.instant_literal(local_midnight(experiment.definition, snapshot))
+    found = []
+    for place, (ledger, locked) in enumerate(_others(experiment.workspace, group)):
+        name = f"exclusive_group_{place}"
+        ledger.read(engine, name)
+        start = coalesce(column("planned_send_at"), column("assigned_at"))
+        closes = engine.add_days(start, _longest_window(locked))
+        query = exp.select(named(column("member"), "member")).from_(relation(name))
+        found.append(query.where(exp.GT(this=closes, expression=opens.copy())))
+    return found
+
+
+def _others(workspace: Workspace, group: str) -> Iterator[tuple[Ledger, Mapping[str, Any]]]:
+    """The other experiments of the group that have assigned members."""
+    for folder in sorted(path for path in workspace.out.glob("*") if path.is_dir()):
+        other = Workspace(workspace.out, folder.name)
+        if folder.name == workspace.experiment or not other.lock.is_file():
+            continue
+        locked = _read(other.lock)
+        ledger = Ledger(other)
+        if locked.get("audience", {}).get("exclusive_group") == group and ledger.exists:
+            yield ledger, locked
+
+
+def _read(lock: Path) -> Mapping[str, Any]:
+    try:
+        found: Mapping[str, Any] = json.loads(lock.read_text(encoding="utf8"))
+    except (OSError, ValueError) as error:
+        raise OutsideError(
+            f"Could not read {lock}, the lock of another test",
+            "Nothing was changed",
+            "Restore it from a backup, or move that experiment's folder elsewhere",
+        ) from error
+    return found
+
+
+def _longest_window(locked: Mapping[str, Any]) -> int:
+    return max((metric.get("window_days") or 0 for metric in locked["metrics"].values()), default=0)

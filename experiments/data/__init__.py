@@ -1,0 +1,1 @@
+"""Data: every source opened, and checked as the definition uses it."""

@@ -1,0 +1,198 @@
+"""Whether every column that a definition names exists and has a type that its use allows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from experiments.data.source_table import SourceTable
+from experiments.definition.audience import CONTACTS, RESERVED, SEGMENT, Feature
+from experiments.definition.errors import Fault
+from experiments.definition.expressions import Expression
+from experiments.definition.metrics import CONTACT_COST, BinaryMetric, FormulaMetric, RatioMetric, SumMetric
+from experiments.definition.model import MEMBERS, Definition
+from experiments.definition.origin import KeyPath
+from experiments.definition.suggest import choose
+from experiments.engines.protocol import ColumnType
+from experiments.engines.translate import Root, check_types, kind_of
+from experiments.experiment import Experiment
+
+CHANNEL = "channel"
+CONTACT_KIND = "kind"
+"""Columns of the contacts: how a contact was sent, and whether it was care or marketing."""
+
+_KEY = frozenset({ColumnType.TEXT, ColumnType.INTEGER})
+_LABEL = _KEY | {ColumnType.BOOLEAN}
+_NUMBER = frozenset(kind for kind in ColumnType if kind.is_numeric)
+_TIME = frozenset(kind for kind in ColumnType if kind.is_time)
+
+Kinds = Mapping[str, ColumnType]
+
+
+@dataclass(frozen=True)
+class ColumnChecks:
+    """What was found: the types of the features, and every fault."""
+
+    features: Kinds
+    faults: tuple[Fault, ...]
+
+
+def check_columns(experiment: Experiment, sources: Mapping[str, SourceTable]) -> ColumnChecks:
+    """Check the definition against the columns of the sources that could be opened.
+
+    What stands on a source that could not be opened is left out, since its fault is known.
+    """
+    definition = experiment.definition
+    checker = _Checker(definition, {name: table.columns for name, table in sources.items()})
+    checker.sources()
+    features = {name: checker.feature(name, feature) for name, feature in definition.features.items()}
+    checker.contact_caps()
+    checker.metrics()
+    if MEMBERS in sources:
+        checker.members({**sources[MEMBERS].columns, **features})
+    return ColumnChecks(features, tuple(checker.faults))
+
+
+@dataclass(frozen=True)
+class _Checker:
+    definition: Definition
+    sources_kinds: Mapping[str, Kinds]
+    faults: list[Fault] = field(default_factory=list)
+
+    def sources(self) -> None:
+        """Keys are text or integers, times are times."""
+        for name, kinds in self.sources_kinds.items():
+            source = self.definition.data[name]
+            self._column(("data", name, "key"), source.key, kinds, _KEY, "text or an integer")
+            if source.time is not None:
+                self._column(("data", name, "time"), source.time, kinds, _TIME, "a date or a time")
+
+    def feature(self, name: str, feature: Feature) -> ColumnType:
+        """A feature's columns, and its type; where it is at fault, the type that it would have."""
+        at: KeyPath = ("features", name)
+        members = self.sources_kinds.get(MEMBERS, {})
+        if name in members:
+            self._report(at, "the feature has the name of a column of the members", "give it another name")
+        if feature.stages is not None:
+            return ColumnType.TEXT
+        kinds = self.sources_kinds.get(feature.from_ or MEMBERS)
+        kind = ColumnType.FLOAT if feature.sum or feature.mean else ColumnType.INTEGER
+        if kinds is None:
+            return kind
+        if feature.where is not None:
+            self._expression((*at, "where"), feature.where, kinds, "boolean")
+        if feature.distinct is not None:
+            self._column((*at, "distinct"), feature.distinct, kinds, _LABEL | _NUMBER | _TIME, "usable")
+        if feature.mean is not None:
+            self._expression((*at, "mean"), feature.mean, kinds, "numeric")
+        if feature.sum is not None and self._expression((*at, "sum"), feature.sum, kinds, "numeric"):
+            return kind_of(feature.sum, kinds)
+        return kind
+
+    def contact_caps(self) -> None:
+        """The contacts say their channel, and their kind where a cap asks for it."""
+        caps = self.definition.audience.contact_caps
+        at: KeyPath = ("audience", "contact_caps")
+        kinds = self.sources_kinds.get(CONTACTS)
+        if not caps or kinds is None:
+            return
+        self._column(at, CHANNEL, kinds, frozenset({ColumnType.TEXT}), "text", CONTACTS)
+        for number, cap in enumerate(caps):
+            if cap.kind != "any":
+                path = (*at, number, "kind")
+                self._column(path, CONTACT_KIND, kinds, frozenset({ColumnType.TEXT}), "text", CONTACTS)
+
+    def metrics(self) -> None:
+        """Conditions are true or false; values are numbers, or for a binary metric also true or false."""
+        numbers = dict.fromkeys((*self.definition.metrics, CONTACT_COST), ColumnType.FLOAT)
+        for name, metric in self.definition.metrics.items():
+            at: KeyPath = ("metrics", name)
+            if isinstance(metric, FormulaMetric):
+                self._expression((*at, "value"), metric.value, numbers, "numeric", "metric")
+                continue
+            if isinstance(metric, RatioMetric) or (kinds := self.sources_kinds.get(metric.from_)) is None:
+                continue
+            if metric.where is not None:
+                self._expression((*at, "where"), metric.where, kinds, "boolean")
+            if isinstance(metric, BinaryMetric | SumMetric) and metric.value is not None:
+                may_be_condition = isinstance(metric, BinaryMetric) and _is_condition(metric.value, kinds)
+                root: Root = "boolean" if may_be_condition else "numeric"
+                self._expression((*at, "value"), metric.value, kinds, root)
+
+    def members(self, kinds: Kinds) -> None:
+        """What reads members' columns and features: audience, strata, covariates, policies, recorded arms."""
+        audience, assignment = self.definition.audience, self.definition.assignment
+        if audience.include is not None:
+            self._expression(("audience", "include"), audience.include, kinds, "boolean")
+        for number, segment in enumerate(audience.segments):
+            if isinstance(segment.when, Expression):
+                self._expression(("audience", "segments", number, "when"), segment.when, kinds, "boolean")
+        if audience.unit is not None:
+            own = self.sources_kinds[MEMBERS]
+            self._carried(("audience", "unit"), audience.unit, own, _KEY, "text or an integer")
+        recorded = self.sources_kinds.get(assignment.from_ or MEMBERS)
+        if assignment.column is not None and recorded is not None:
+            path = ("assignment", "column")
+            self._column(path, assignment.column, recorded, _LABEL, "text, an integer or true/false")
+        self._listed(
+            ("assignment", "strata"), assignment.strata, kinds, _LABEL, "text, an integer or true/false"
+        )
+        covariates, boolean = self.definition.design.covariates, ColumnType.BOOLEAN
+        self._listed(("design", "covariates"), covariates, kinds, _NUMBER | {boolean}, "a number")
+        uplift = self.definition.uplift.features if self.definition.uplift else ()
+        self._listed(("uplift", "features"), uplift, kinds, _LABEL | _NUMBER, "a number, text or true/false")
+
+    def _listed(
+        self, at: KeyPath, names: Sequence[str], kinds: Kinds, allowed: frozenset[ColumnType], wanted: str
+    ) -> None:
+        """A list of names that become columns of the assignment; `segment` is the member's own."""
+        own_segment = self.definition.audience.segments and ColumnType.TEXT in allowed
+        for number, name in enumerate(names):
+            if not (name == SEGMENT and own_segment):
+                self._carried((*at, number), name, kinds, allowed, wanted)
+
+    def _carried(
+        self, at: KeyPath, name: str, kinds: Kinds, allowed: frozenset[ColumnType], wanted: str
+    ) -> None:
+        if name in kinds and name in RESERVED:
+            cause = f"the column `{name}` has the name of a column of the assignment"
+            self._report(at, cause, "rename it in the data")
+        else:
+            self._column(at, name, kinds, allowed, wanted)
+
+    def _column(
+        self,
+        at: KeyPath,
+        name: str,
+        kinds: Kinds,
+        allowed: frozenset[ColumnType],
+        wanted: str,
+        source: str | None = None,
+    ) -> None:
+        where = f" in {source}" if source else ""
+        if name not in kinds:
+            self._report(at, f"there is no column `{name}`{where}", choose(name, kinds, "column"))
+        elif kinds[name] not in allowed:
+            cause = f"the column `{name}`{where} is {kinds[name].value}, not {wanted}"
+            self._report(at, cause, "name a column of that type, or change the type in the data")
+
+    def _expression(
+        self, at: KeyPath, expression: Expression, kinds: Kinds, root: Root, what: str = "column"
+    ) -> bool:
+        missing = [name for name in expression.columns if name not in kinds]
+        for name in missing:
+            self._report(at, f"there is no {what} `{name}`", choose(name, kinds, what))
+        if missing:
+            return False
+        problems = check_types(expression, kinds, root)
+        for problem in problems:
+            cause, _, remedy = problem.partition("; ")
+            self._report(at, cause, remedy)
+        return not problems
+
+    def _report(self, at: KeyPath, cause: str, remedy: str) -> None:
+        self.faults.append(self.definition.origin.fault(at, cause, remedy))
+
+
+def _is_condition(expression: Expression, kinds: Kinds) -> bool:
+    return all(name in kinds for name in expression.columns) and not check_types(expression, kinds, "boolean")

@@ -1,0 +1,76 @@
+"""The rows of a data source as metrics read them: key, moment, condition and value, each with one meaning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from experiments.data.source_table import SourceTable
+from experiments.definition.audience import Source
+from experiments.definition.expressions import Expression
+from experiments.definition.model import Definition
+from experiments.engines.protocol import ColumnType, Engine
+from experiments.engines.translate import kind_of, translate
+from experiments.queries import column, number, relation
+
+
+@dataclass(frozen=True)
+class SourceRows:
+    """A source as opened, under an alias of a query.
+
+    Attributes:
+        definition: Where the time zone stands.
+        engine: The engine that runs the query.
+        source: The source's key and time.
+        opened: Its relation and columns.
+        alias: Its name in the query.
+    """
+
+    definition: Definition
+    engine: Engine
+    source: Source
+    opened: SourceTable
+    alias: str
+
+    @property
+    def table(self) -> exp.Table:
+        """The relation under its alias."""
+        return relation(self.opened.relation, self.alias)
+
+    @property
+    def member(self) -> exp.Expr:
+        """The member's key as text."""
+        return self.engine.as_key(self._column(self.source.key))
+
+    @property
+    def happened(self) -> exp.Expr:
+        """When the row's event happened, as an instant; of an event that is known by its day only, local midnight.
+
+        Raises:
+            ValueError: The source has no time, so its rows are not events.
+        """
+        if self.source.time is None:
+            raise ValueError(f"the source {self.source.table} has no time")
+        kind = self.opened.columns[self.source.time]
+        return self.engine.instant(self._column(self.source.time), kind, self.definition.zone)
+
+    def condition(self, where: Expression) -> exp.Expr:
+        """A condition; NULL where it cannot be told."""
+        return exp.paren(self._translated(where))
+
+    def value(self, value: Expression) -> exp.Expr:
+        """A number, exact where its columns are integers or decimals; NULL where it is missing."""
+        return exp.paren(self._translated(value))
+
+    def truth(self, value: Expression) -> exp.Expr:
+        """Whether a value is true, or a number that is not 0; NULL where it is missing."""
+        if kind_of(value, self.opened.columns) is ColumnType.BOOLEAN:
+            return self.condition(value)
+        return exp.NEQ(this=self.value(value), expression=number(0))
+
+    def _translated(self, expression: Expression) -> exp.Expr:
+        return translate(expression, self._column, self.opened.columns, self.engine, self.definition.zone)
+
+    def _column(self, name: str) -> exp.Expr:
+        return column(name, self.alias)

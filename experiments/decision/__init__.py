@@ -1,0 +1,1 @@
+"""Decision: effects in families, eligibility, the pick and the verdict, as the definition's rule says."""

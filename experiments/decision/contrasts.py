@@ -1,0 +1,96 @@
+"""Contrasts: two arms compared on one metric, overall or within a segment, from the measured moments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from experiments.definition.model import Definition
+from experiments.inference.adjustment import LinComparison
+from experiments.inference.comparison import Comparison, compare
+from experiments.inference.moments import Moments, pool
+from experiments.inference.ratios import DeltaRatioComparison
+from experiments.measurement.measurement import MetricMoments
+
+Place = tuple[str, str, str, str | None]
+
+
+@dataclass(frozen=True)
+class Contrasts:
+    """Every comparison that effects, guardrails, money and the decision read; each is computed once.
+
+    The estimand is the intention-to-treat effect per assigned member, by the rules of the estimator: pooled score or
+    exact for binary metrics, Welch for means, the delta method for ratios; with `adjusted`, Lin's regression on the
+    metric's covariates and, with `stratified`, the strata weighted by their share of the members of all arms.
+
+    Attributes:
+        metrics: Moments of each metric, by arm, segment and stratum.
+        adjusted: Whether covariates and strata are used.
+        stratified: Whether the arms were drawn within strata.
+    """
+
+    metrics: Mapping[str, MetricMoments]
+    adjusted: bool = False
+    stratified: bool = False
+    _done: dict[Place, Comparison | None] = field(default_factory=dict, repr=False, compare=False)
+
+    def compare(self, metric: str, arm: str, versus: str, segment: str | None = None) -> Comparison | None:
+        """The comparison of `arm` with `versus`.
+
+        Returns:
+            None where it does not exist: an arm has no measured member there, or a ratio no positive denominator.
+        """
+        place = metric, arm, versus, segment
+        if place not in self._done:
+            self._done[place] = self._compute(*place)
+        return self._done[place]
+
+    def _compute(self, metric: str, arm: str, versus: str, segment: str | None) -> Comparison | None:
+        measured = self.metrics[metric]
+        sides = measured.arm(arm, segment), measured.arm(versus, segment)
+        if not all(side.count for side in sides):
+            return None
+        if measured.denominator and not all(side.average(measured.denominator) > 0 for side in sides):
+            return None
+        return self._adjust(measured, arm, versus, segment) or _unadjusted(measured, *sides)
+
+    def _adjust(
+        self, measured: MetricMoments, arm: str, versus: str, segment: str | None
+    ) -> LinComparison | None:
+        """The adjusted comparison; None where there is nothing to adjust with."""
+        if not self.adjusted:
+            return None
+        sides = [measured.strata(side, segment) for side in (arm, versus)]
+        strata = sorted(set(sides[0]) | set(sides[1]))
+        if not self.stratified or len(strata) < 2:
+            whole = [(pool(side.values()),) for side in sides]
+            if not measured.covariates:
+                return None
+            return LinComparison(
+                whole[0], whole[1], measured.value, measured.covariates, None, measured.denominator
+            )
+        nobody = Moments.zero(next(iter(sides[0].values())).names)
+        first, second = (tuple(side.get(stratum, nobody) for stratum in strata) for side in sides)
+        shares = [float(_members_of_all_arms(measured, stratum, segment)) for stratum in strata]
+        return LinComparison(first, second, measured.value, measured.covariates, shares, measured.denominator)
+
+
+def read_by_decision(definition: Definition, metrics: Mapping[str, MetricMoments]) -> Contrasts:
+    """The contrasts that the decision reads: adjusted where the definition names covariates or strata, else raw."""
+    stratified = definition.assignment.method == "stratified"
+    adjusted = stratified or bool(definition.design.covariates)
+    return Contrasts(metrics, adjusted=adjusted, stratified=stratified)
+
+
+def _members_of_all_arms(measured: MetricMoments, stratum: str, segment: str | None) -> int:
+    return sum(
+        moments.count
+        for cell, moments in measured.cells.items()
+        if cell.stratum == stratum and segment in {None, cell.segment}
+    )
+
+
+def _unadjusted(measured: MetricMoments, arm: Moments, versus: Moments) -> Comparison:
+    if measured.denominator is not None:
+        return DeltaRatioComparison(arm, versus, measured.value, measured.denominator)
+    return compare(arm, versus, measured.value, "binary" if measured.kind == "binary" else "mean")

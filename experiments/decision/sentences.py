@@ -1,0 +1,117 @@
+"""Sentences: reasons and next steps in the user's language, with figures in the metric's own unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from experiments.definition.metrics import SumMetric
+from experiments.definition.model import Definition
+from experiments.documents import Reason
+from experiments.inference.comparison import Comparison
+from experiments.language import Words
+from experiments.money.value_formula import value_formula
+
+PACKAGE = "experiments"
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """What the decision says.
+
+    A rate reads as a percentage and its differences in points, an amount of the value formula in the definition's
+    currency, everything else as a plain number.
+    """
+
+    definition: Definition
+    words: Words
+
+    def reason(self, code: str, **facts: object) -> Reason:
+        """The reason of a code with its sentence."""
+        return Reason(code, self.words.say(PACKAGE, f"reason.{code}", **facts))
+
+    def plan(self, code: str, **facts: object) -> Reason:
+        """The reason of a design with its sentence."""
+        return Reason(code, self.words.say(PACKAGE, f"plan.{code}", **facts))
+
+    def next_step(self, code: str, **facts: object) -> str:
+        """What to do next, with the command where there is one."""
+        return self.words.say(PACKAGE, f"next_step.{code}", file=self.file, **facts)
+
+    @property
+    def file(self) -> str:
+        """The definition's file, as a command can name it."""
+        return str(self.definition.origin.path)
+
+    def arm(self, arm: str) -> str:
+        """An arm by its label and its id."""
+        label = self.definition.arm(arm).label
+        return arm if label == arm else f"{label} ({arm})"
+
+    def arms(self, arms: tuple[str, ...]) -> str:
+        """Several arms in a row."""
+        return self.words.say(PACKAGE, "figure.comma").join(self.arm(arm) for arm in arms)
+
+    def level(self, metric: str, value: float) -> str:
+        """A mean of a metric."""
+        if self._is_rate(metric):
+            return f"{value:.2%}" if abs(value) >= 0.001 or value == 0 else f"{value:.4%}"
+        return self.amount(value) if self._is_money(metric) else f"{value:,.4g}"
+
+    def change(self, metric: str, value: float) -> str:
+        """A difference of a metric between two arms, with its sign."""
+        if self._is_rate(metric):
+            digits = 2 if abs(value) >= 0.001 or value == 0 else 4
+            return self.words.say(PACKAGE, "figure.points", value=f"{100 * value:+.{digits}f}")
+        return self.amount(value, sign="+") if self._is_money(metric) else f"{value:+,.4g}"
+
+    def interval(self, metric: str, bounds: tuple[float, float]) -> str:
+        """A 1 - alpha interval of a difference."""
+        low, high = (self.change(metric, bound) for bound in bounds)
+        level = f"{100 * (1 - self.definition.design.alpha):.4g}%"
+        return self.words.say(PACKAGE, "figure.interval", low=low, high=high, level=level)
+
+    def amount(self, value: float, sign: str = "") -> str:
+        """An amount in the definition's currency."""
+        digits = 0 if abs(value) >= 1000 or value == 0 else 2 if abs(value) >= 0.1 else 4
+        return f"{self.definition.currency} {value:{sign},.{digits}f}"
+
+    @property
+    def unknown(self) -> str:
+        """A figure that does not exist."""
+        return self.words.say(PACKAGE, "figure.unknown")
+
+    def evidence(self, metric: str, comparison: Comparison, p_adjusted: float) -> dict[str, str]:
+        """The facts that a sentence about one comparison may use."""
+        bounds = comparison.interval(self.definition.design.alpha)
+        return {
+            "metric": metric,
+            "mean_arm": self.level(metric, comparison.mean_arm),
+            "mean_versus": self.level(metric, comparison.mean_versus),
+            "difference": self.change(metric, comparison.difference),
+            "interval": self.interval(metric, bounds),
+            "p": probability(p_adjusted),
+        }
+
+    def _is_rate(self, metric: str) -> bool:
+        return self.definition.metrics[metric].type == "binary"
+
+    def _is_money(self, metric: str) -> bool:
+        return metric in self._amounts
+
+    @cached_property
+    def _amounts(self) -> frozenset[str]:
+        formula = value_formula(self.definition)
+        if formula is None:
+            return frozenset()
+        sums = {name for name in formula.terms if isinstance(self.definition.metrics[name], SumMetric)}
+        return frozenset({self.definition.goals.value_metric, *sums})
+
+
+def probability(value: float) -> str:
+    """A p-value in a sentence.
+
+    >>> probability(0.01234), probability(1e-9)
+    ('= 0.0123', '< 0.0001')
+    """
+    return f"= {value:.4f}" if value >= 0.0001 else "< 0.0001"

@@ -1,0 +1,108 @@
+"""The design: what the planned arms can detect, what that costs, and whether the plan can work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from experiments.audience.audience import build_audience
+from experiments.data.catalogue import open_data
+from experiments.decision.looks import require_fixed_looks
+from experiments.decision.sentences import Sentences
+from experiments.definition.model import Definition
+from experiments.design.cost import expected_cost
+from experiments.design.history import Past, longest_window, measure_history, measure_recorded
+from experiments.design.plan import Plan
+from experiments.design.verdict import judge_plan
+from experiments.documents import Design
+from experiments.experiment import Experiment
+from experiments.inference.corrections import control_share
+
+
+@dataclass(frozen=True)
+class Available:
+    """The members that the plan can count on.
+
+    Attributes:
+        eligible: Members who may enter, or who are assigned where another system drew the arms.
+        refused: Reason to the members who may not.
+        members: Arm to its members.
+    """
+
+    eligible: int
+    refused: Mapping[str, int]
+    members: Mapping[str, int]
+
+
+def design(experiment: Experiment) -> Design:
+    """What the plan can detect with the members there are.
+
+    Arms that Offerwise will draw are planned on the audience as of the snapshot and on what eligible members did one window
+    earlier; recorded arms at their recorded counts, with the control arm as baseline.
+
+    Raises:
+        InputError: The data do not fit the definition.
+        RefusedError: The definition plans looks that are not fixed.
+        OutsideError: The engine fails.
+    """
+    definition = experiment.definition
+    require_fixed_looks(definition)
+    catalogue = open_data(experiment)
+    if definition.assignment.method == "recorded":
+        past, measurement = measure_recorded(experiment, catalogue)
+        members = {arm.id: measurement.members(arm.id) for arm in definition.all_arms}
+        available = Available(sum(members.values()), {}, members)
+    else:
+        past = measure_history(experiment, catalogue)
+        audience = build_audience(experiment, catalogue)
+        members = planned_members(definition, audience.eligible)
+        available = Available(audience.eligible, audience.refused, members)
+    return plan_design(definition, available, past, Sentences(definition, experiment.words))
+
+
+def planned_members(definition: Definition, eligible: int) -> dict[str, int]:
+    """The members of each arm when the sample, or everybody eligible, is split by the shares; rounded down."""
+    sampled = min(eligible, definition.assignment.sample_size or eligible)
+    return {arm.id: int(sampled * arm.share) for arm in definition.all_arms}
+
+
+def plan_design(definition: Definition, available: Available, past: Past, sentences: Sentences) -> Design:
+    """The design of a plan on members and history that are known; reads no data."""
+    plan = Plan(definition, available.members, past)
+    judged = judge_plan(plan, available.eligible, sentences)
+    arms = definition.offer_arms
+    given = definition.design.baseline is not None
+    return Design(
+        experiment=definition.id,
+        definition_sha256=definition.origin.sha256,
+        feasible=judged.feasible,
+        eligible=available.eligible,
+        audience=plan.total,
+        refused=available.refused,
+        metric=definition.goals.primary.metric,
+        baseline=plan.baseline,
+        baseline_source="definition" if given else past.source,
+        minimum_effect=definition.design.minimum_effect,
+        alpha=definition.design.alpha,
+        alpha_each=plan.alpha_each,
+        correction=definition.design.correction,
+        power=definition.design.power,
+        arms=plan.arms(),
+        guardrails=plan.guardrails(),
+        members_needed=plan.members_needed(),
+        control_share=float(definition.all_arms[0].share),
+        best_control_share=control_share(len(arms)),
+        duration_days=_send_days(definition) + longest_window(definition),
+        expected_cost=expected_cost(plan),
+        budget=definition.rollout.budget.amount if definition.rollout and definition.rollout.budget else None,
+        currency=definition.currency,
+        reasons=judged.reasons,
+        next_step=judged.next_step,
+    )
+
+
+def _send_days(definition: Definition) -> int:
+    """Days from the first to the last send day; 0 where no send is planned."""
+    if definition.send is None:
+        return 0
+    return (max(definition.send.days) - min(definition.send.days)).days + 1

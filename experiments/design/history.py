@@ -1,0 +1,117 @@
+"""History: what members did without the experiment, measured as the experiment will measure it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Literal
+
+import numpy as np
+from sqlglot import exp
+
+from experiments.assignment.assigned import Assigned, assigned_members
+from experiments.audience.audience import build_audience, snapshot_of
+from experiments.data.catalogue import Catalogue
+from experiments.definition.arms import CONTROL
+from experiments.definition.model import Definition
+from experiments.experiment import Experiment
+from experiments.inference.moments import Moments
+from experiments.measurement.measurement import Measurement, MetricMoments, build_units, measure
+from experiments.measurement.windows import window_days
+from experiments.queries import column, double, is_null, named, number, relation
+
+Source = Literal["history", "control"]
+
+_RELATION = "history"
+
+
+@dataclass(frozen=True)
+class Past:
+    """What is known of every metric before, or without, the experiment.
+
+    Attributes:
+        source: `history`: members who would have been eligible one window before the snapshot, in that window;
+            `control`: the control arm of arms that another system drew.
+        metrics: Metric to its moments; the members stand in the arm `control`.
+    """
+
+    source: Source
+    metrics: Mapping[str, MetricMoments]
+
+    def moments(self, metric: str) -> Moments:
+        """The moments of a metric and of the covariates, one row a member."""
+        return self.metrics[metric].arm(CONTROL)
+
+    def mean(self, metric: str) -> float | None:
+        """The mean of a metric, or the ratio of its sums; None over nobody."""
+        measured, moments = self.metrics[metric], self.moments(metric)
+        if moments.count == 0:
+            return None
+        if measured.denominator is None:
+            return moments.average(measured.value)
+        below = moments.average(measured.denominator)
+        return moments.average(measured.value) / below if below > 0 else None
+
+    def explained(self, metric: str) -> float:
+        """Share of a metric's variance that its covariates explain linearly; 0 for ratios and without covariates."""
+        measured, moments = self.metrics[metric], self.moments(metric)
+        if measured.denominator is not None or not measured.covariates or moments.count < 2:
+            return 0.0
+        chosen = moments.select((measured.value, *measured.covariates))
+        total = float(chosen.comoment[0, 0])
+        if total <= 0:
+            return 0.0
+        cross = chosen.comoment[1:, 0]
+        slopes = np.linalg.lstsq(chosen.comoment[1:, 1:], cross, rcond=None)[0]
+        return min(max(float(slopes @ cross) / total, 0.0), 1 - 1e-9)
+
+
+def measure_history(experiment: Experiment, catalogue: Catalogue) -> Past:
+    """Measure every metric over the longest window before the snapshot.
+
+    Eligibility is decided as of the start of that window, so that a rule such as "no order for half a year" does not make
+    the history empty. Contacts of other campaigns in that time are part of it.
+
+    Raises:
+        InputError: A metric cannot be measured.
+        OutsideError: The engine fails.
+    """
+    definition = experiment.definition
+    days = longest_window(definition)
+    start = snapshot_of(experiment) - timedelta(days=days)
+    experiment.progress("Measuring the time before the snapshot")
+    audience = build_audience(experiment, catalogue, snapshot=start)
+    planned = datetime.combine(start, time(), definition.zone).astimezone(UTC)
+    own = {
+        "arm": exp.Literal.string(CONTROL),
+        "stratum": exp.Literal.string(""),
+        "batch": number(0),
+        "propensity": double(1.0),
+        "planned_send_at": experiment.engine.instant_literal(planned),
+    }
+    query = (
+        exp.select(
+            *(column(name) for name in audience.columns if name not in {*own, "refused_by"}),
+            *(named(value, name) for name, value in own.items()),
+        )
+        .from_(relation(audience.relation))
+        .where(is_null(column("refused_by")))
+    )
+    experiment.engine.create(_RELATION, query)
+    columns = experiment.engine.columns(_RELATION)
+    past = Assigned(relation=_RELATION, columns=columns, locked=False, recorded=False)
+    return Past("history", measure(experiment, build_units(experiment, catalogue, past)).metrics)
+
+
+def measure_recorded(experiment: Experiment, catalogue: Catalogue) -> tuple[Past, Measurement]:
+    """The control arm of recorded arms as history, and the whole measurement with every arm's members."""
+    assigned = assigned_members(experiment, catalogue)
+    measurement = measure(experiment, build_units(experiment, catalogue, assigned))
+    return Past("control", measurement.metrics), measurement
+
+
+def longest_window(definition: Definition) -> int:
+    """The days of the longest window of any metric; 0 where no metric has one."""
+    found = [window_days(definition, metric) for metric in definition.metrics.values()]
+    return max((days for days in found if days is not None), default=0)

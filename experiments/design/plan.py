@@ -1,0 +1,165 @@
+"""The plan: power, detectable effect and members needed of every comparison, before the data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from experiments.decision.guardrails import LEVEL, signed_limit
+from experiments.definition.arms import CONTROL, Arm
+from experiments.definition.goals import Guardrail
+from experiments.definition.model import Definition
+from experiments.design.history import Past
+from experiments.documents import ArmPower, GuardrailPower
+from experiments.inference.corrections import interval_level
+from experiments.inference.dunnett import dunnett_critical
+from experiments.inference.power import (
+    PlannedMean,
+    PlannedMetric,
+    PlannedProportion,
+    detectable_effect,
+    non_inferiority_power,
+    power,
+    sample_size,
+)
+from experiments.inference.tails import tail_probability
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The arms' planned members, and what comparisons with control can show with them.
+
+    Attributes:
+        definition: The goals, the shares and the design's numbers.
+        members: Arm to its planned members.
+        past: What is known of the metrics.
+    """
+
+    definition: Definition
+    members: Mapping[str, int]
+    past: Past
+
+    @property
+    def total(self) -> int:
+        """All planned members."""
+        return sum(self.members.values())
+
+    @property
+    def direction(self) -> Literal[-1, 1]:
+        """1 where the primary metric is to rise, -1 where it is to fall."""
+        return 1 if self.definition.goals.primary.better == "up" else -1
+
+    @property
+    def effect(self) -> float | None:
+        """The effect that the test is to find, with its sign."""
+        size = self.definition.design.minimum_effect
+        return None if size is None else self.direction * size
+
+    @cached_property
+    def baseline(self) -> float | None:
+        """Control's mean of the primary metric: the definition's, else the one measured."""
+        given = self.definition.design.baseline
+        return given if given is not None else self.past.mean(self.definition.goals.primary.metric)
+
+    @cached_property
+    def alpha_each(self) -> float:
+        """The two-sided level of one comparison that the family's correction guarantees.
+
+        Bonferroni's for Holm, Hochberg and BH, whose power is at least that; Dunnett's critical value for the planned
+        members.
+        """
+        design, arms = self.definition.design, self.definition.offer_arms
+        if design.correction != "dunnett":
+            return interval_level(design.correction, design.alpha, len(arms)).alpha
+        shared = [
+            math.sqrt(self.members[arm.id] / (self.members[arm.id] + self.members[CONTROL] or 1))
+            for arm in arms
+        ]
+        return tail_probability(dunnett_critical(design.alpha, shared), "two-sided")
+
+    @cached_property
+    def metric(self) -> PlannedMetric | None:
+        """What is known of the primary metric; None where that says nothing of its variance."""
+        return self._planned(self.definition.goals.primary.metric, self.baseline, adjusted=True)
+
+    def arms(self) -> tuple[ArmPower, ...]:
+        """Each offer arm against control at the family's per-comparison level."""
+        return tuple(self._arm(arm) for arm in self.definition.offer_arms)
+
+    def guardrails(self) -> tuple[GuardrailPower, ...]:
+        """The power of each guardrail to pass an arm that does no harm, for the arm where it is least."""
+        return tuple(self._guardrail(guardrail) for guardrail in self.definition.goals.guardrails)
+
+    def members_needed(self) -> int | None:
+        """All members with which every comparison has the power asked for, at the planned shares."""
+        if self.metric is None or self.effect is None:
+            return None
+        needed = [self._needed(arm) for arm in self.definition.offer_arms]
+        shares = [float(arm.share) for arm in self.definition.offer_arms]
+        return math.ceil(max(n / share for n, share in zip(needed, shares, strict=True)))
+
+    def _arm(self, arm: Arm) -> ArmPower:
+        members, control = self.members[arm.id], self.members[CONTROL]
+        share = members / self.total if self.total else 0.0
+        if self.metric is None or not members or not control or members + control <= 2:
+            return ArmPower(arm.id, share, members, None, None, None)
+        reached = None
+        if self.effect is not None:
+            reached = power(self.metric, self.effect, members, control, self.alpha_each)
+        needed = None if self.effect is None else math.ceil(self._needed(arm))
+        return ArmPower(
+            arm.id, share, members, reached, self._detectable(self.metric, members, control), needed
+        )
+
+    def _detectable(self, metric: PlannedMetric, members: int, control: int) -> float | None:
+        """None where even the largest possible effect would be missed too often."""
+        wanted = self.definition.design.power
+        furthest = abs(metric.furthest(self.direction))
+        if math.isfinite(furthest):
+            largest = self.direction * furthest
+            if power(metric, largest, members, control, self.alpha_each) < wanted:
+                return None
+        return detectable_effect(
+            metric, members, control, power=wanted, alpha=self.alpha_each, direction=self.direction
+        )
+
+    def _needed(self, arm: Arm) -> float:
+        assert self.metric is not None
+        assert self.effect is not None
+        ratio = float(self.definition.arm(CONTROL).share / arm.share)
+        wanted = self.definition.design.power
+        found = sample_size(
+            self.metric, self.effect, power=wanted, alpha=self.alpha_each, versus_per_arm=ratio
+        )
+        return found.arm
+
+    def _guardrail(self, guardrail: Guardrail) -> GuardrailPower:
+        limit, baseline = signed_limit(guardrail), self.past.mean(guardrail.metric)
+        metric = self._planned(guardrail.metric, baseline, adjusted=False)
+        absolute = limit if guardrail.limit is not None else limit * baseline if baseline else None
+        arms = [self.members[arm.id] for arm in self.definition.offer_arms]
+        control = self.members[CONTROL]
+        if metric is None or not absolute or not control or not min(arms) or not _possible(metric, absolute):
+            return GuardrailPower(guardrail.metric, limit, baseline, None)
+        least = min(non_inferiority_power(metric, absolute, members, control, LEVEL) for members in arms)
+        return GuardrailPower(guardrail.metric, limit, baseline, least)
+
+    def _planned(self, name: str, baseline: float | None, *, adjusted: bool) -> PlannedMetric | None:
+        explained = self.past.explained(name) if adjusted else 0.0
+        if self.definition.metrics[name].type == "binary":
+            known = baseline is not None and 0 < baseline < 1
+            return PlannedProportion(baseline, explained) if known and baseline is not None else None
+        measured, moments = self.past.metrics[name], self.past.moments(name)
+        if moments.count < 2 or moments.variance(measured.value) <= 0:
+            return None
+        if measured.denominator is not None and moments.average(measured.denominator) <= 0:
+            return None
+        return PlannedMean.from_moments(moments, measured.value, measured.denominator, explained)
+
+
+def _possible(metric: PlannedMetric, limit: float) -> bool:
+    """Whether a metric can move as far as a limit."""
+    return abs(limit) < abs(metric.furthest(1 if limit > 0 else -1))

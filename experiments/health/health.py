@@ -1,0 +1,54 @@
+"""Health: may the effects be read, and how far may they be trusted? Each check is one row with one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from experiments.assignment.assigned import Assigned
+from experiments.documents import CheckStatus, HealthCheck
+from experiments.experiment import Experiment
+from experiments.health.outcomes import OutcomeHealth
+from experiments.health.split import SplitHealth
+from experiments.health.telling import HealthWording
+from experiments.measurement.measurement import Measurement
+
+_SHOWN_KEYS = 8
+
+_NOT_MEASURED = frozenset({"title", "owner", "hypothesis", "mlflow", "uplift", "rollout", "label"})
+"""Keys of the definition that no figure of an analysis depends on."""
+
+
+def check_health(
+    experiment: Experiment, assigned: Assigned, measurement: Measurement
+) -> tuple[HealthCheck, ...]:
+    """Every check that applies, in the order in which people read them.
+
+    The split (`arm_missing, sample_ratio, sample_ratio_by_segment, sample_ratio_by_day, duplicates,
+    sample_below_plan`), the outcomes (`window_open, heavy_tails, missingness`), and for arms that Offerwise drew whether
+    the definition still is the one that was locked (`definition_changed`). A p-value below `invalid_if.srm_p_below`
+    (below .001 for missingness) fails, one below .01 warns.
+    """
+    definition = experiment.definition
+    wording = HealthWording(definition, experiment.words)
+    checks = [
+        *SplitHealth(definition, measurement, wording).checks(),
+        *OutcomeHealth(definition, measurement, wording).checks(),
+    ]
+    if not assigned.recorded:
+        checks.append(_definition_changed(wording, [key for key, _, _ in assigned.differences]))
+    return tuple(checks)
+
+
+def _definition_changed(wording: HealthWording, keys: Sequence[str]) -> HealthCheck:
+    """A change that figures depend on fails; one of names and texts warns."""
+    if not keys:
+        return wording.told("definition_changed", "pass", "definition_locked")
+    status: CheckStatus = "fail" if any(map(_matters, keys)) else "warn"
+    shown = [*keys[:_SHOWN_KEYS], *(["..."] if len(keys) > _SHOWN_KEYS else [])]
+    code = "definition_changed" if status == "fail" else "names_changed"
+    return wording.told("definition_changed", status, code, keys=wording.listed(shown))
+
+
+def _matters(key: str) -> bool:
+    parts = key.split(".")
+    return parts[0] not in _NOT_MEASURED and parts[-1] not in _NOT_MEASURED

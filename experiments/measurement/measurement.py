@@ -1,0 +1,280 @@
+"""Measurement: the moments of every metric, by arm, segment and stratum, over everybody assigned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Literal
+
+from sqlglot import exp
+
+from experiments.definition.metrics import BinaryMetric, RatioMetric
+from experiments.definition.model import Definition
+from experiments.engines.protocol import Engine
+from experiments.experiment import Experiment
+from experiments.inference.moments import Moments, pool
+from experiments.measurement.cells import Cell
+from experiments.measurement.formulas import measured_parts
+from experiments.measurement.member_values import missing_rule
+from experiments.measurement.moments_query import MomentsQuery, cell_columns, cell_of, mean_pilots
+from experiments.measurement.units import Units, build_units
+from experiments.measurement.windows import PLANNED, WindowState, window_state
+from experiments.queries import coalesce, column, count_where, fetch_rows, named, number, relation
+
+__all__ = [
+    "Cell",
+    "Measurement",
+    "MemberCount",
+    "MetricMoments",
+    "Units",
+    "WindowState",
+    "build_units",
+    "measure",
+]
+
+MetricKind = Literal["binary", "mean", "ratio"]
+
+
+@dataclass(frozen=True)
+class MetricMoments:
+    """One metric's moments over the members assigned (intention to treat), together with its covariates.
+
+    A missing covariate is imputed by its mean over all members assigned, arms pooled: the same constant in every arm,
+    so that the interacted regression stays consistent (Zhao and Ding 2024, JASA, "To adjust or not
+    to adjust?").
+
+    Attributes:
+        metric: The metric's name in the definition.
+        kind: `binary` (0 or 1), `mean` (sum, count and formula) or `ratio` (of the sums of two variables).
+        value: The variable of `cells` that holds the metric; the numerator of a ratio.
+        denominator: The variable that holds the denominator of a ratio; else None.
+        covariates: The variables that hold the design's covariates.
+        cells: Cell to the moments of `value`, `denominator` and `covariates`; members dropped are in none.
+        cap: The winsorising cap of the metric itself; None where it has none.
+        raw: Arm to the moments of the uncapped value (and denominator) under the same variable names; None where
+            nothing is capped.
+        dropped: Arm to its members left out because their value is missing (`missing: drop`).
+    """
+
+    metric: str
+    kind: MetricKind
+    value: str
+    denominator: str | None
+    covariates: tuple[str, ...]
+    cells: Mapping[Cell, Moments]
+    cap: float | None
+    raw: Mapping[str, Moments] | None
+    dropped: Mapping[str, int]
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The names of the moments: value, denominator, covariates."""
+        parts = (self.value,) if self.denominator is None else (self.value, self.denominator)
+        return (*dict.fromkeys(parts), *self.covariates)
+
+    def arm(self, arm: str, segment: str | None = None) -> Moments:
+        """The moments of an arm, overall or in one segment; of nobody where there is no such member."""
+        return pool([Moments.zero(self.variables), *self.strata(arm, segment).values()])
+
+    def strata(self, arm: str, segment: str | None = None) -> dict[str, Moments]:
+        """The moments of an arm by stratum, overall or in one segment."""
+        found: dict[str, Moments] = {}
+        for cell, moments in self.cells.items():
+            if cell.arm == arm and segment in {None, cell.segment}:
+                known = found.get(cell.stratum)
+                found[cell.stratum] = moments if known is None else known + moments
+        return found
+
+
+@dataclass(frozen=True)
+class MemberCount:
+    """How many members of a cell came in one batch and are planned for one day.
+
+    Attributes:
+        cell: Their arm, segment and stratum.
+        batch: Their batch of the ledger, from 0; arms that were recorded have one batch, 0.
+        day: Their planned send day in the definition's time zone; None where no send is planned.
+        members: How many.
+    """
+
+    cell: Cell
+    batch: int
+    day: date | None
+    members: int
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What the members assigned did: all that estimates, decision and health read.
+
+    Attributes:
+        counts: Cell to the members assigned, with those that a metric drops.
+        metrics: Metric to its moments.
+        window: Whether the windows have closed.
+        assigned: The same members, also by batch and planned send day.
+        repeated_members: Members who stand in the assignment more than once.
+        pilots: Variable to the value that its sums were taken about.
+    """
+
+    counts: Mapping[Cell, int]
+    metrics: Mapping[str, MetricMoments]
+    window: WindowState
+    assigned: tuple[MemberCount, ...]
+    repeated_members: int
+    pilots: Mapping[str, float]
+
+    def members(self, arm: str, segment: str | None = None) -> int:
+        """Members assigned to an arm, overall or in one segment."""
+        return sum(
+            n for cell, n in self.counts.items() if cell.arm == arm and segment in {None, cell.segment}
+        )
+
+
+def measure(experiment: Experiment, units: Units) -> Measurement:
+    """Take the moments of every metric in the engine; no member's row leaves it.
+
+    There is one aggregate query for each group of metrics that count the same members: one for all metrics that drop
+    nobody, and one for each set of metrics that drop the same members.
+    """
+    definition, engine = experiment.definition, experiment.engine
+    experiment.progress("Taking the moments of every metric by arm, segment and stratum")
+    assigned = _assigned(experiment, units)
+    counts: dict[Cell, int] = {}
+    for each in assigned:
+        counts[each.cell] = counts.get(each.cell, 0) + each.members
+    pilots = mean_pilots(engine, units.relation, _variables(units))
+    metrics: dict[str, MetricMoments] = {}
+    for complete, names in _sample_groups(definition, units).items():
+        asked = [_asked(definition, units, name) for name in names]
+        metrics |= _moments(engine, units, complete, asked, pilots, counts)
+    return Measurement(
+        counts=counts,
+        metrics={name: metrics[name] for name in definition.metrics},
+        window=window_state(definition, engine, units.relation, experiment.now),
+        assigned=assigned,
+        repeated_members=_repeated(engine, units),
+        pilots=pilots,
+    )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The variables of one metric."""
+
+    metric: str
+    kind: MetricKind
+    value: str
+    denominator: str | None
+    raw: tuple[str, ...]
+    cap: float | None
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for name in (self.value, self.denominator) if name is not None))
+
+
+def _asked(definition: Definition, units: Units, name: str) -> _Asked:
+    metric = definition.metrics[name]
+    parts = (metric.numerator, metric.denominator) if isinstance(metric, RatioMetric) else (name,)
+    columns = [units.metric_columns[part] for part in parts]
+    raw: tuple[str, ...] = ()
+    if any(part in units.raw_columns for part in parts):
+        raw = tuple(dict.fromkeys(units.raw_columns.get(part, units.metric_columns[part]) for part in parts))
+    return _Asked(
+        metric=name,
+        kind="binary" if isinstance(metric, BinaryMetric) else "ratio" if len(parts) == 2 else "mean",
+        value=columns[0],
+        denominator=columns[1] if len(parts) == 2 else None,
+        raw=raw,
+        cap=units.caps.get(name),
+    )
+
+
+def _variables(units: Units) -> Iterable[str]:
+    return (*units.metric_columns.values(), *units.raw_columns.values(), *units.covariate_columns.values())
+
+
+def _sample_groups(definition: Definition, units: Units) -> dict[tuple[str, ...], list[str]]:
+    """The metrics by the columns whose missing values leave a member out of them."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name in definition.metrics:
+        dropping = [
+            units.metric_columns[part]
+            for part in measured_parts(definition.metrics, name)
+            if missing_rule(definition.metrics[part]) == "drop" and units.missing.get(part, 0)
+        ]
+        groups.setdefault(tuple(sorted(dropping)), []).append(name)
+    return groups
+
+
+def _moments(
+    engine: Engine,
+    units: Units,
+    complete: tuple[str, ...],
+    asked: list[_Asked],
+    pilots: Mapping[str, float],
+    counts: Mapping[Cell, int],
+) -> dict[str, MetricMoments]:
+    covariates = tuple(units.covariate_columns.values())
+    sets = [(*each.variables, *covariates) for each in asked]
+    raw_sets = [each.raw for each in asked if each.raw]
+    query = MomentsQuery(pilots, frozenset(covariates), complete, (*sets, *raw_sets))
+    answers = iter(query.run(engine, units.relation))
+    cells = [next(answers) for _ in asked]
+    found: dict[str, MetricMoments] = {}
+    for each, by_cell in zip(asked, cells, strict=True):
+        found[each.metric] = MetricMoments(
+            metric=each.metric,
+            kind=each.kind,
+            value=each.value,
+            denominator=each.denominator,
+            covariates=covariates,
+            cells=by_cell,
+            cap=each.cap,
+            raw=_by_arm(next(answers), each.variables) if each.raw else None,
+            dropped=_dropped(counts, by_cell),
+        )
+    return found
+
+
+def _by_arm(cells: Mapping[Cell, Moments], names: tuple[str, ...]) -> dict[str, Moments]:
+    """Moments by arm, under other variable names of the same order."""
+    arms = dict.fromkeys(cell.arm for cell in cells)
+    pooled = {arm: pool(moments for cell, moments in cells.items() if cell.arm == arm) for arm in arms}
+    return {arm: replace(moments, names=names) for arm, moments in pooled.items()}
+
+
+def _dropped(counts: Mapping[Cell, int], cells: Mapping[Cell, Moments]) -> dict[str, int]:
+    dropped = dict.fromkeys((cell.arm for cell in counts), 0)
+    for cell, members in counts.items():
+        dropped[cell.arm] += members - (cells[cell].count if cell in cells else 0)
+    return dropped
+
+
+def _assigned(experiment: Experiment, units: Units) -> tuple[MemberCount, ...]:
+    planned = units.columns[PLANNED]
+    zone = experiment.definition.zone
+    day = experiment.engine.local_date(experiment.engine.instant(column(PLANNED), planned, zone), zone)
+    rows = exp.select(
+        *cell_columns(), named(coalesce(column("batch"), number(0)), "batch"), named(day, "day")
+    )
+    groups = ("arm", "segment", "stratum", "batch", "day")
+    query = (
+        exp.select(*map(column, groups), named(exp.Count(this=exp.Star()), "members"))
+        .from_(rows.from_(relation(units.relation)).subquery("assigned"))
+        .group_by(*map(column, groups))
+        .order_by(*map(column, groups))
+    )
+    found = fetch_rows(experiment.engine, query)
+    return tuple(
+        MemberCount(cell_of(row), int(row["batch"]), row["day"], int(row["members"])) for row in found
+    )
+
+
+def _repeated(engine: Engine, units: Units) -> int:
+    times = named(exp.Count(this=exp.Star()), "times")
+    members = exp.select(times).from_(relation(units.relation)).group_by(column("member"))
+    repeated = count_where(column("times") > number(1))
+    (row,) = fetch_rows(engine, exp.select(named(repeated, "repeated")).from_(members.subquery("members")))
+    return int(row["repeated"])

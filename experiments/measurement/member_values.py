@@ -1,0 +1,141 @@
+"""The value of every measured metric for every member assigned, before caps and formulas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from experiments.assignment.assigned import Assigned
+from experiments.data.catalogue import Catalogue
+from experiments.data.source_rows import SourceRows
+from experiments.definition.metrics import (
+    BinaryMetric,
+    CountMetric,
+    MeasuredMetric,
+    Metric,
+    Missing,
+    SumMetric,
+)
+from experiments.engines.protocol import ColumnType
+from experiments.experiment import Experiment
+from experiments.measurement.events import event_pass
+from experiments.queries import as_double, coalesce, column, is_null, named, number, relation, when
+
+_RELATION = "metric_values"
+_ASSIGNED = "assigned"
+
+
+@dataclass(frozen=True)
+class MemberValues:
+    """One row for each member assigned.
+
+    Attributes:
+        relation: The temporary table: the columns of the assignment and those below.
+        columns: The columns of the assignment and their types.
+        values: Measured metric to its column, a double: 0 without an event; where the value is missing NULL, or 0 if
+            the metric says `missing: zero`.
+        missing: Metric to the column that is true where its value is missing; only metrics that can miss one.
+    """
+
+    relation: str
+    columns: Mapping[str, ColumnType]
+    values: Mapping[str, str]
+    missing: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Value:
+    """A metric's number for a member, with whether it is missing; None where it cannot be."""
+
+    number: exp.Expr
+    missing: exp.Expr | None
+
+
+@dataclass(frozen=True)
+class _Joined:
+    """What is joined to the members assigned, and the metrics' values over it."""
+
+    table: exp.Expr
+    member: exp.Expr
+    values: Mapping[str, _Value]
+
+
+def member_values(experiment: Experiment, catalogue: Catalogue, assigned: Assigned) -> MemberValues:
+    """Compute every metric that reads rows: one pass for each event source, one join for each table of members."""
+    definition = experiment.definition
+    query = exp.select(*(named(column(name, _ASSIGNED), name) for name in assigned.columns))
+    query = query.from_(relation(assigned.relation, _ASSIGNED))
+    values: dict[str, str] = {}
+    missing: dict[str, str] = {}
+    for source, metrics in _by_source(definition.metrics).items():
+        experiment.progress(f"Reading {source} for {', '.join(metrics)}")
+        alias = f"source_{source}"
+        rows = SourceRows(
+            definition, experiment.engine, definition.data[source], catalogue.sources[source], alias
+        )
+        joined = (
+            _own_rows(rows, metrics)
+            if rows.source.time is None
+            else _events(rows, metrics, assigned.relation)
+        )
+        of_member = exp.EQ(this=joined.member, expression=column("member", _ASSIGNED))
+        query = query.join(joined.table, on=of_member, join_type="left")
+        for name, value in joined.values.items():
+            values[name] = f"value__{name}"
+            query = query.select(named(value.number, values[name]))
+            if value.missing is not None:
+                missing[name] = f"missing__{name}"
+                query = query.select(named(value.missing, missing[name]))
+    experiment.engine.create(_RELATION, query)
+    return MemberValues(_RELATION, assigned.columns, values, missing)
+
+
+def missing_rule(metric: Metric) -> Missing | None:
+    """What the definition says of a metric's missing values; None where it says nothing."""
+    return metric.missing if isinstance(metric, BinaryMetric | SumMetric | CountMetric) else None
+
+
+def _by_source(metrics: Mapping[str, Metric]) -> Mapping[str, Mapping[str, MeasuredMetric]]:
+    found: dict[str, dict[str, MeasuredMetric]] = {}
+    for name, metric in metrics.items():
+        if isinstance(metric, BinaryMetric | SumMetric | CountMetric):
+            found.setdefault(metric.from_, {})[name] = metric
+    return found
+
+
+def _events(rows: SourceRows, metrics: Mapping[str, MeasuredMetric], assigned: str) -> _Joined:
+    per_member = event_pass(rows, metrics, assigned)
+    values: dict[str, _Value] = {}
+    for name in metrics:
+        found = coalesce(column(per_member.values[name], rows.alias), as_double(number(0)))
+        unknown = per_member.unknown.get(name)
+        missing = None if unknown is None else coalesce(column(unknown, rows.alias), number(0)) > number(0)
+        values[name] = _Value(found, missing)
+    member = column("member", rows.alias)
+    return _Joined(per_member.query.subquery(exp.to_identifier(rows.alias, quoted=True)), member, values)
+
+
+def _own_rows(rows: SourceRows, metrics: Mapping[str, MeasuredMetric]) -> _Joined:
+    return _Joined(
+        rows.table, rows.member, {name: _own_value(rows, metric) for name, metric in metrics.items()}
+    )
+
+
+def _own_value(rows: SourceRows, metric: MeasuredMetric) -> _Value:
+    """The value where `where` holds, 0 where it does not; missing where either cannot be told."""
+    zero, one = as_double(number(0)), as_double(number(1))
+    if metric.value is None:
+        found: exp.Expr = one
+        missing: exp.Expr = exp.false()
+    elif isinstance(metric, BinaryMetric):
+        true = rows.truth(metric.value)
+        found, missing = when(true, one, zero), is_null(true)
+    else:
+        found, missing = as_double(rows.value(metric.value)), is_null(rows.value(metric.value))
+    if metric.where is not None:
+        counts = rows.condition(metric.where)
+        found = when(counts, found, zero)
+        missing = when(counts, missing, is_null(counts))
+    return _Value(when(missing, zero if metric.missing == "zero" else exp.Null(), found), missing)

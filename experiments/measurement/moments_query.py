@@ -1,0 +1,122 @@
+"""Moments from the engine: sums about fixed pilots, by cell, in one aggregate query for each group of members."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+
+import numpy as np
+from sqlglot import exp
+
+from experiments.engines.protocol import Engine
+from experiments.inference.moments import Moments
+from experiments.measurement.cells import Cell
+from experiments.queries import (
+    Row,
+    all_of,
+    coalesce,
+    column,
+    count_where,
+    double,
+    fetch_rows,
+    is_null,
+    named,
+    number,
+    relation,
+)
+
+_CELL = ("arm", "segment", "stratum")
+
+
+def cell_columns() -> list[exp.Expr]:
+    """The columns that name a member's cell, NULL as the empty text."""
+    return [named(coalesce(column(name), exp.Literal.string("")), name) for name in _CELL]
+
+
+def cell_of(row: Row) -> Cell:
+    """The cell that a row of an answer is about."""
+    return Cell(*(str(row[name]) for name in _CELL))
+
+
+def mean_pilots(engine: Engine, units: str, variables: Iterable[str]) -> Mapping[str, float]:
+    """The mean of each variable over all members who have it; 0 where nobody has.
+
+    Sums of x - pilot keep the digits that sums of x lose when the mean dwarfs the deviation.
+    """
+    names = list(dict.fromkeys(variables))
+    if not names:
+        return {}
+    means = (named(exp.Avg(this=column(name)), name) for name in names)
+    (row,) = fetch_rows(engine, exp.select(*means).from_(relation(units)))
+    return {name: 0.0 if row[name] is None else float(row[name]) for name in names}
+
+
+@dataclass(frozen=True)
+class MomentsQuery:
+    """Which moments are asked for, over which members.
+
+    Attributes:
+        pilots: Every variable, each with its pilot.
+        imputed: Variables whose missing values count as their pilot (mean imputation).
+        complete: Variables that a member must have to be counted.
+        sets: Sets of variables whose products are wanted.
+    """
+
+    pilots: Mapping[str, float]
+    imputed: frozenset[str]
+    complete: tuple[str, ...]
+    sets: tuple[tuple[str, ...], ...]
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Every variable that is asked for, once."""
+        return tuple(dict.fromkeys(name for each in self.sets for name in each))
+
+    def tree(self, units: str) -> exp.Query:
+        """The query, one row a cell.
+
+        Beside the cell and its count `n` stand, by position of the variables, the sums about the pilots `s<i>`, the
+        non-zero counts `k<i>` and the sums of products `p<i>_<j>`, i <= j.
+        """
+        present = all_of(exp.not_(is_null(column(name))) for name in self.complete)
+        rows = exp.select(*cell_columns()).from_(relation(units)).where(present)
+        found = exp.select(*map(column, _CELL), named(exp.Count(this=exp.Star()), "n"))
+        for i, name in enumerate(self.variables):
+            value: exp.Expr = column(name)
+            if name in self.imputed:
+                value = coalesce(value, double(self.pilots[name]))
+            away = exp.paren(value.copy()) - double(self.pilots[name])
+            rows = rows.select(named(value, f"x{i}"), named(away, f"z{i}"))
+            nonzero = count_where(exp.NEQ(this=column(f"x{i}"), expression=number(0)))
+            found = found.select(named(exp.Sum(this=column(f"z{i}")), f"s{i}"), named(nonzero, f"k{i}"))
+        for i, j in self._pairs():
+            product = exp.Mul(this=column(f"z{i}"), expression=column(f"z{j}"))
+            found = found.select(named(exp.Sum(this=product), f"p{i}_{j}"))
+        return found.from_(rows.subquery("deviations")).group_by(*map(column, _CELL))
+
+    def run(self, engine: Engine, units: str) -> list[dict[Cell, Moments]]:
+        """For each set of variables, in order, its moments by cell; a cell without members is left out."""
+        rows = fetch_rows(engine, self.tree(units))
+        return [{cell_of(row): self._moments(row, names) for row in rows} for names in self.sets]
+
+    def _pairs(self) -> list[tuple[int, int]]:
+        pairs = {
+            pair for names in self.sets for pair in combinations_with_replacement(sorted(self._at(names)), 2)
+        }
+        return sorted(pairs)
+
+    def _at(self, names: Sequence[str]) -> list[int]:
+        return [self.variables.index(name) for name in names]
+
+    def _moments(self, row: Row, names: tuple[str, ...]) -> Moments:
+        at = self._at(names)
+        products = np.array([[row[f"p{min(i, j)}_{max(i, j)}"] for j in at] for i in at], dtype=float)
+        return Moments.from_sums(
+            names,
+            [self.pilots[name] for name in names],
+            int(row["n"]),
+            [row[f"s{i}"] for i in at],
+            products,
+            [int(row[f"k{i}"]) for i in at],
+        )

@@ -1,0 +1,214 @@
+"""Units: one row for each member assigned, with one number for each metric."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from experiments.assignment.assigned import Assigned
+from experiments.data.catalogue import Catalogue
+from experiments.definition.errors import Fault, InputError
+from experiments.definition.metrics import CountMetric, FormulaMetric, RatioMetric, SumMetric
+from experiments.definition.model import Definition
+from experiments.definition.origin import KeyPath
+from experiments.engines.protocol import ColumnType
+from experiments.experiment import Experiment
+from experiments.measurement.formulas import formula_value, measured_parts
+from experiments.measurement.member_values import MemberValues, member_values, missing_rule
+from experiments.measurement.windows import window_days
+from experiments.queries import (
+    all_of,
+    as_double,
+    column,
+    count_where,
+    double,
+    fetch_rows,
+    is_null,
+    named,
+    number,
+    relation,
+    when,
+)
+
+_RELATION = "units"
+
+
+@dataclass(frozen=True)
+class Units:
+    """The member-level table of an experiment, in the engine; the unit of every estimate is its row.
+
+    A member without an event has 0. A member whose value is missing under `missing: drop` has NULL, and so have the
+    formulas that use it; every other value is a finite double.
+
+    Attributes:
+        relation: The temporary table: every column of the assignment (`member, arm, segment, stratum, batch,
+            propensity, planned_send_at`, features, covariates) and the columns below.
+        columns: Its columns and their types.
+        metric_columns: Metric to its column, capped where it is winsorised; a ratio has none, its parts have.
+        raw_columns: Metric to the column without any cap, for each metric that is winsorised and each formula that
+            uses one.
+        caps: Winsorised metric to its cap: the `winsorize_at` quantile (the smallest value whose cumulative share is at
+            least q) of the non-zero values of all members assigned. A metric without a positive cap is not here: it
+            is not capped.
+        covariate_columns: Covariate of the design to its column, a double; NULL where it is missing.
+        missing: Metric to the members whose value is missing and was set to 0 (`zero`) or dropped (`drop`);
+            only metrics that say `missing`.
+    """
+
+    relation: str
+    columns: Mapping[str, ColumnType]
+    metric_columns: Mapping[str, str]
+    raw_columns: Mapping[str, str]
+    caps: Mapping[str, float]
+    covariate_columns: Mapping[str, str]
+    missing: Mapping[str, int]
+
+
+def build_units(experiment: Experiment, catalogue: Catalogue, assigned: Assigned) -> Units:
+    """Compute every metric for every member assigned.
+
+    Metrics that read one event source are computed in one pass over it; money stays exact until it is a sum of the
+    member. Formulas are computed for each member, from capped values.
+
+    Raises:
+        InputError: Members have a missing value and the metric does not say `missing: zero` or `missing: drop`, a
+            formula cannot be computed for some member, or a value is not finite.
+    """
+    values = member_values(experiment, catalogue, assigned)
+    facts = _facts(experiment, values)
+    _refuse_unmeasured(experiment.definition, facts)
+    units = _create(experiment, values, facts)
+    _refuse_undefined(experiment, units)
+    return units
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What the values say as a whole: how many members have none, and where they are capped."""
+
+    missing: Mapping[str, int]
+    caps: Mapping[str, float]
+
+
+def _facts(experiment: Experiment, values: MemberValues) -> _Facts:
+    winsorised = {
+        name: metric.winsorize_at
+        for name, metric in experiment.definition.metrics.items()
+        if isinstance(metric, SumMetric | CountMetric) and metric.winsorize_at is not None
+    }
+    query = exp.select(named(exp.Count(this=exp.Star()), "members"))
+    for name, missing in values.missing.items():
+        query = query.select(named(count_where(column(missing)), f"missing__{name}"))
+    for name, quantile in winsorised.items():
+        nonzero = exp.Nullif(this=column(values.values[name]), expression=as_double(number(0)))
+        query = query.select(named(experiment.engine.quantile_disc(nonzero, quantile), f"cap__{name}"))
+    (row,) = fetch_rows(experiment.engine, query.from_(relation(values.relation)))
+    caps = {name: row[f"cap__{name}"] for name in winsorised}
+    return _Facts(
+        missing={name: int(row[f"missing__{name}"]) for name in values.missing},
+        caps={name: float(cap) for name, cap in caps.items() if cap is not None and cap > 0},
+    )
+
+
+def _refuse_unmeasured(definition: Definition, facts: _Facts) -> None:
+    """Refuse a missing value that nothing is said about."""
+    faults: list[Fault] = []
+    for name, members in facts.missing.items():
+        metric = definition.metrics[name]
+        if not members or missing_rule(metric) is not None:
+            continue
+        if window_days(definition, metric) is None:
+            cause = f"{members:,} members assigned have a missing value"
+            remedy = "say `missing: zero` or `missing: drop`, or mend the data"
+        else:
+            cause = f"{members:,} members assigned have a row in their window whose `value` is missing"
+            remedy = "say in `value` what a missing one counts, such as COALESCE(refund, 0), or leave such rows out in `where`"
+        faults.append(definition.origin.fault(("metrics", name), cause, remedy))
+    if faults:
+        raise InputError(faults)
+
+
+def _create(experiment: Experiment, values: MemberValues, facts: _Facts) -> Units:
+    definition = experiment.definition
+    metrics = {name: each for name, each in definition.metrics.items() if not isinstance(each, RatioMetric)}
+    raw = {name: column(of) for name, of in values.values.items()}
+    capped = {name: _capped(value, facts.caps.get(name)) for name, value in raw.items()}
+    with_raw = [name for name in metrics if any(part in facts.caps for part in measured_parts(metrics, name))]
+    metric_columns = {name: f"metric__{name}" for name in metrics}
+    raw_columns = {name: f"raw__{name}" for name in with_raw}
+    covariate_columns = {name: f"covariate__{name}" for name in definition.design.covariates}
+    query = exp.select(*(named(column(name), name) for name in values.columns)).select(
+        *(named(_metric(experiment, name, capped), of) for name, of in metric_columns.items()),
+        *(named(_metric(experiment, name, raw), of) for name, of in raw_columns.items()),
+        *(named(_covariate(name, values.columns[name]), of) for name, of in covariate_columns.items()),
+    )
+    experiment.engine.create(_RELATION, query.from_(relation(values.relation)))
+    return Units(
+        relation=_RELATION,
+        columns=experiment.engine.columns(_RELATION),
+        metric_columns=metric_columns,
+        raw_columns=raw_columns,
+        caps=facts.caps,
+        covariate_columns=covariate_columns,
+        missing={name: n for name, n in facts.missing.items() if missing_rule(metrics[name]) is not None},
+    )
+
+
+def _capped(value: exp.Expr, cap: float | None) -> exp.Expr:
+    return value if cap is None else when(value > double(cap), double(cap), value)
+
+
+def _metric(experiment: Experiment, name: str, values: Mapping[str, exp.Expr]) -> exp.Expr:
+    """A metric's value; a formula only where every part that may be dropped is there, even if it could do without."""
+    metrics = experiment.definition.metrics
+    found = as_double(formula_value(experiment.definition, experiment.engine, name, values, column("arm")))
+    dropped = [
+        values[part] for part in measured_parts(metrics, name) if missing_rule(metrics[part]) == "drop"
+    ]
+    if not dropped or not isinstance(metrics[name], FormulaMetric):
+        return found
+    return when(all_of(exp.not_(is_null(part)) for part in dropped), found)
+
+
+def _covariate(name: str, kind: ColumnType) -> exp.Expr:
+    value = column(name)
+    if kind is ColumnType.BOOLEAN:
+        return as_double(when(value, number(1), when(is_null(value), exp.Null(), number(0))))
+    return as_double(value)
+
+
+def _refuse_undefined(experiment: Experiment, units: Units) -> None:
+    """Refuse a formula without a value although its parts have one, and values beyond any double."""
+    definition = experiment.definition
+    keys: dict[str, KeyPath] = {of: ("metrics", name, "value") for name, of in units.metric_columns.items()}
+    keys |= {of: ("metrics", name, "value") for name, of in units.raw_columns.items()}
+    keys |= dict.fromkeys(units.covariate_columns.values(), ("design", "covariates"))
+    formulas = [name for name, metric in definition.metrics.items() if isinstance(metric, FormulaMetric)]
+    query = exp.select(*(named(exp.Max(this=exp.Abs(this=column(of))), of) for of in keys))
+    for name in formulas:
+        parts = [column(units.metric_columns[part]) for part in measured_parts(definition.metrics, name)]
+        formula = column(units.metric_columns[name])
+        undefined = all_of([is_null(formula), *(exp.not_(is_null(part)) for part in parts)])
+        query = query.select(named(count_where(undefined), f"undefined__{name}"))
+    (row,) = fetch_rows(experiment.engine, query.from_(relation(units.relation)))
+    faults = [
+        definition.origin.fault(
+            key, "a member's value is not a finite number", "mend the rows that are infinite"
+        )
+        for of, key in keys.items()
+        if row[of] is not None and not math.isfinite(row[of])
+    ]
+    faults += [
+        definition.origin.fault(
+            ("metrics", name, "value"),
+            f"the formula has no value for {row[f'undefined__{name}']:,} members, because it divides by 0",
+            "divide by what is never 0, or make a metric of type ratio",
+        )
+        for name in formulas
+        if row[f"undefined__{name}"]
+    ]
+    if faults:
+        raise InputError(faults)

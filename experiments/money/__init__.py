@@ -1,0 +1,1 @@
+"""Money: what each arm brought, as attributed and incremental to no contact."""
