@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
@@ -106,13 +106,15 @@ quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCh
 
 @quick
 @given(campaign=campaigns, order=st.sampled_from(list(permutations(OFFERS))))
-def test_the_order_of_arms_does_not_change_the_verdict(
+def test_the_order_of_arms_with_different_costs_does_not_change_the_verdict(
     tmp_path: Path, campaign: Campaign, order: tuple[str, ...]
 ) -> None:
     offers = BASE["arms"]["offers"]
     plain = define(tmp_path / "plain")
     listed = define(tmp_path / "listed", arms={"offers": {"=": {arm: offers[arm] for arm in order}}})
     first, second = analysis(plain, campaign), analysis(listed, campaign)
+    # Arms that cannot be told apart and cost the same go by the file's order, as the rule says.
+    assume(len({row.cost / row.members for row in first.money if row.arm != "control"}) == len(OFFERS))
     assert first.verdict.status == second.verdict.status
     assert first.verdict.winner == second.verdict.winner
     assert first.verdict.winner_by_segment == second.verdict.winner_by_segment

@@ -9,11 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import settings
-
-# A machine that is busy with other work fails no property.
-settings.register_profile("without deadline", deadline=None)
-settings.load_profile("without deadline")
 
 Figure = tuple[Any, Any]
 
