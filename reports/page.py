@@ -12,6 +12,7 @@ from reports.accounts import cost_table, money_table
 from reports.charts import Forest, draw_forest
 from reports.checks import checks_table
 from reports.figures import metric_charts, segment_chart
+from reports.follow_up import follow_up
 from reports.glossary import Term, methods_used, terms_used
 from reports.headline import Headline, read_headline
 from reports.narrator import Narrator
@@ -135,6 +136,9 @@ def build_page(experiment: Experiment, documents: Documents) -> Page:
     definition = experiment.definition
     analysis = documents.analysis
     day = experiment.now.astimezone(definition.zone).date().isoformat()
+    headline = follow_up(
+        narrator, read_headline(narrator, analysis), analysis, documents.uplift, documents.rollout
+    )
     checks = _section(narrator, "health", tables=(checks_table(narrator, analysis.health),))
     results = _results(narrator, analysis)
     believed = analysis.verdict.status in {"rollout", "no_rollout"}
@@ -150,7 +154,7 @@ def build_page(experiment: Experiment, documents: Documents) -> Page:
         experiment_title=definition.title,
         title=narrator.say("page.title", title=definition.title),
         meta=narrator.say("page.meta", id=definition.id, owner=definition.owner, day=day),
-        headline=read_headline(narrator, analysis),
+        headline=headline,
         sections=tuple(section for section in sections if not section.is_empty),
     )
 

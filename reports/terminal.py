@@ -113,10 +113,6 @@ def show_design(console: Console, design: Design, experiment: Experiment) -> Non
 
     narrator = Narrator.of(experiment)
     _heading(console, narrator.say("terminal.design", id=design.experiment))
-    status = "plan.feasible" if design.feasible else "plan.infeasible"
-    _line(console, narrator.say(status), "bold green" if design.feasible else "bold red")
-    for reason in design.reasons:
-        _line(console, reason.text)
     for table in (
         plan_table(narrator, design),
         power_table(narrator, design),
@@ -124,6 +120,11 @@ def show_design(console: Console, design: Design, experiment: Experiment) -> Non
         refused_table(narrator, design.eligible, design.refused),
     ):
         draw_table(console, table)
+    console.print()
+    status = "plan.feasible" if design.feasible else "plan.infeasible"
+    _line(console, narrator.say(status), "bold green" if design.feasible else "bold red")
+    for reason in design.reasons:
+        _line(console, reason.text)
     _ending(console, narrator, design.next_step, design.files, design.mlflow_run_id)
 
 
@@ -192,16 +193,17 @@ def show_uplift(console: Console, uplift: Uplift, experiment: Experiment) -> Non
 
     narrator = Narrator.of(experiment)
     _heading(console, narrator.say("terminal.uplift", id=uplift.experiment))
-    first, *others = uplift_sentences(narrator, uplift)
-    _line(console, first, "bold")
-    for sentence in others:
-        _line(console, sentence)
     for table in (
         policies_table(narrator, uplift),
         policy_segments_table(narrator, uplift),
         learners_table(narrator, uplift),
     ):
         draw_table(console, table)
+    console.print()
+    first, *others = uplift_sentences(narrator, uplift)
+    _line(console, first, "bold")
+    for sentence in others:
+        _line(console, sentence)
     _ending(console, narrator, "", uplift.files, uplift.mlflow_run_id)
 
 
