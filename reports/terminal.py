@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, Union
 
 from rich.text import Text
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 Shown: TypeAlias = Union[Validation, Design, Assignment, Analysis, "Uplift", "Rollout"]
 """The documents that a command answers with."""
+
+_FILES_LISTED = 6
 
 _VERDICTS: Sequence[tuple[str, str]] = (
     ("rollout", "green"),
@@ -215,7 +219,7 @@ def show_rollout(console: Console, rollout: Rollout, experiment: Experiment) -> 
     _heading(console, narrator.say("terminal.rollout", id=rollout.experiment))
     for table in (rollout_summary_table(narrator, rollout), rollout_table(narrator, rollout)):
         draw_table(console, table)
-    _ending(console, narrator, "", rollout.files, None)
+    _ending(console, narrator, "", rollout.files, rollout.mlflow_run_id)
 
 
 def _heading(console: Console, text: str) -> None:
@@ -235,10 +239,23 @@ def _ending(
     if files:
         console.print()
         _line(console, narrator.say("terminal.files"), "bold")
-        for name, path in files.items():
-            console.print(Text(f"{name}: {path}"), overflow="fold")
+        for line in _file_lines(narrator, files):
+            console.print(Text(line), overflow="fold")
     if run_id:
         _line(console, narrator.say("terminal.run", run=run_id))
     if next_step:
         console.print()
         _line(console, f"{narrator.say('terminal.next')}: {next_step}", "bold")
+
+
+def _file_lines(narrator: Narrator, files: Mapping[str, str]) -> Iterator[str]:
+    """A line for each file; many in one folder are one line."""
+    inside = Counter(Path(path).parent for path in files.values())
+    told: set[Path] = set()
+    for name, path in files.items():
+        folder = Path(path).parent
+        if inside[folder] <= _FILES_LISTED:
+            yield f"{name}: {path}"
+        elif folder not in told:
+            told.add(folder)
+            yield narrator.say("terminal.many_files", folder=folder, count=inside[folder])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -90,3 +91,15 @@ def test_every_column_is_drawn_once_beside_the_first(tmp_path: Path, width: int)
     groups = list(split_columns(table, width))
     assert all(group[0] == 0 for group in groups)
     assert [place for group in groups for place in group[1:]] == list(range(1, len(table.columns)))
+
+
+def test_many_files_of_one_folder_are_one_line(tmp_path: Path) -> None:
+    lists = {f"care__step{step}": f"/runs/rollout/care__step{step}.csv" for step in range(9)}
+    written = dataclasses.replace(
+        rollout(), files={**lists, "report": "/runs/report.html"}, mlflow_run_id="abc123"
+    )
+    text = shown(open_experiment(tmp_path), lambda _: written)
+    assert "/runs/rollout: 9 files" in text
+    assert "report: /runs/report.html" in text
+    assert "step3" not in text
+    assert "abc123" in text
