@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
+from experiments.definition.arms import CONTROL
 from experiments.language import Words
 from offerwise.demo.comparison import PACKAGE, ComparedEffect
 
@@ -14,14 +16,13 @@ if TYPE_CHECKING:
     from offerwise.demo.journey import Demo
 
 
-def show_ending(console: Console, demo: Demo, words: Words, mlflow_uri: str | None = None) -> None:
-    """Print the planted truth beside the findings, the statements, and the paths to the report and to MLflow.
+def show_ending(console: Console, demo: Demo, words: Words) -> None:
+    """Print the planted truth beside the findings, the statements, the verdict, and where report and runs are.
 
     Args:
         console: Where people read.
         demo: How the demo ended.
         words: The language of the sentences.
-        mlflow_uri: The tracking server or store that holds the runs; None where none were logged.
     """
     comparison = demo.comparison
     console.print(_table(tuple(row for row in comparison.effects if row.segment is None), words))
@@ -34,10 +35,21 @@ def show_ending(console: Console, demo: Demo, words: Words, mlflow_uri: str | No
     for statement in comparison.statements:
         console.print(f"{'✓' if statement.agrees else '✗'} {statement.text}", markup=False)
     console.print()
-    console.print(words.say(PACKAGE, "ending.truth", path=demo.truth), markup=False, soft_wrap=True)
-    console.print(words.say(PACKAGE, "ending.report", path=demo.report), markup=False, soft_wrap=True)
-    if mlflow_uri is not None:
-        console.print(words.say(PACKAGE, "ending.mlflow", uri=mlflow_uri), markup=False, soft_wrap=True)
+    for line in _where(demo, words):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def _where(demo: Demo, words: Words) -> Iterator[str]:
+    verdict = demo.verdict
+    offers = ", ".join(f"{segment} {arm}" for segment, arm in verdict.winner_by_segment.items())
+    yield words.say(
+        PACKAGE, "ending.verdict", status=verdict.status, offers=offers or verdict.winner or CONTROL
+    )
+    yield words.say(PACKAGE, "ending.truth", path=demo.truth)
+    yield words.say(PACKAGE, "ending.report", path=demo.report)
+    if demo.mlflow is not None:
+        code = "ending.server" if demo.mlflow.startswith("http") else "ending.store"
+        yield words.say(PACKAGE, code, uri=demo.mlflow)
 
 
 def _table(rows: tuple[ComparedEffect, ...], words: Words) -> Table:

@@ -36,6 +36,7 @@ class Demo:
         definition: Its definition, with which every command can be run again.
         truth: The file that holds the planted truth and the true effects.
         report: The HTML report.
+        mlflow: The store that holds the runs, without credentials; None where none were logged.
         verdict: What the analysis decided.
         comparison: What was found beside what was planted.
     """
@@ -44,6 +45,7 @@ class Demo:
     definition: str
     truth: str
     report: str
+    mlflow: str | None
     verdict: Verdict
     comparison: Comparison
     schema: str = "offerwise.demo/1"
@@ -111,6 +113,7 @@ def _answer(campaign: Campaign, journey: Journey, truth: TrueEffects, show: Show
         definition=str(campaign.definition),
         truth=str(campaign.truth),
         report=str(experiment.workspace.report),
+        mlflow=None if journey.tracker is None else journey.tracker.store.shown,
         verdict=analysis.verdict,
         comparison=compare_with_truth(
             analysis, truth, experiment.words, alpha=alpha, uplift=policy, rollout=rollout

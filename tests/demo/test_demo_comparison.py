@@ -13,8 +13,10 @@ from rich.console import Console
 
 from experiments.definition.policy import PolicyKind
 from experiments.documents import Analysis, Effect, GuardrailResult, Money, Role, Verdict
-from experiments.language import Words
+from experiments.language import Language, Words
 from offerwise.demo.comparison import Comparison, compare_with_truth
+from offerwise.demo.ending import show_ending
+from offerwise.demo.journey import Demo
 from offerwise.demo.truth import PLANTED, TrueEffect, TrueEffects, TrueMetric
 from uplift.documents import Chosen, Heterogeneity, Policy, Rollout, SegmentOffer, Uplift
 
@@ -193,21 +195,32 @@ def test_a_rollout_is_held_against_its_budget(cost: float, agrees: bool) -> None
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_the_ending_shows_every_statement_and_path(language: str) -> None:
-    from offerwise.demo.ending import show_ending
-    from offerwise.demo.journey import Demo
-
-    words = Words(language)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("store", "opened_by"),
+    [
+        ("sqlite:///runs/mlflow.db", "mlflow ui --backend-store-uri sqlite:///runs/mlflow.db"),
+        ("http://127.0.0.1:5000", "MLflow   http://127.0.0.1:5000"),
+        (None, None),
+    ],
+)
+def test_the_ending_shows_verdict_statements_and_paths(
+    language: Language, store: str | None, opened_by: str | None
+) -> None:
+    words = Words(language)
     found = analysis("gift", {"vip": "gift", "dormant": "control"})
     compared = compare_with_truth(found, TRUTH, words)
-    demo = Demo("demo", "demo/winback.yml", "demo/truth.json", "runs/report.html", found.verdict, compared)
+    demo = Demo(
+        "demo", "demo/winback.yml", "demo/truth.json", "runs/report.html", store, found.verdict, compared
+    )
     out = StringIO()
-    show_ending(Console(file=out, width=200), demo, words, "sqlite:///runs/mlflow.db")
+    show_ending(Console(file=out, width=200), demo, words)
     shown = out.getvalue()
     for text in (*(statement.text for statement in compared.statements), demo.truth, demo.report):
         assert text in shown
-    assert "mlflow ui --backend-store-uri sqlite:///runs/mlflow.db" in shown
+    assert "vip gift, dormant control" in shown
     assert "+0.0120" in shown
+    assert ("MLflow" in shown) is (store is not None)
+    assert opened_by is None or opened_by in shown
 
 
 def test_both_languages_say_the_same_facts() -> None:
