@@ -25,7 +25,6 @@ def analyze(experiment: Experiment) -> Analysis:
         OutsideError: The engine fails.
     """
     require_fixed_looks(experiment.definition)
-    experiment.progress("Opening the data")
     catalogue = open_data(experiment)
     assigned = assigned_members(experiment, catalogue)
     experiment.progress("Measuring every member assigned")

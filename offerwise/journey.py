@@ -104,12 +104,24 @@ class Journey:
         """Budgeted send lists for members who were not in the test; see `uplift.rollout.rollout`."""
         from uplift.rollout import rollout
 
-        return self._finish(
+        document = self._finish(
             "rollout",
             rollout(self.experiment),
             lambda tracker, document, files: tracker.log_rollout(self.experiment, document, files),
             reported=True,
         )
+        self._name_champion(document)
+        return document
+
+    def _name_champion(self, document: Rollout) -> None:
+        """The registered policy that members now receive is the model's champion."""
+        from reports.registry import promote
+        from uplift.documents import Uplift
+
+        found = read_document(Uplift, self.experiment.workspace.document("uplift"))
+        followed = found is not None and document.follows == found.chosen.kind
+        if self.tracker and found and followed and found.model_uri:
+            promote(self.tracker, found.model_uri)
 
     def _finish(self, name: str, found: Document, log: Log[Document], *, reported: bool = False) -> Document:
         """Keep a step's document, renew the report where the step has a part in it, and log the run."""

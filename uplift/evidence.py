@@ -56,7 +56,6 @@ def open_evidence(experiment: Experiment) -> Evidence:
         InputError: The data do not fit the definition.
     """
     definition = experiment.definition
-    experiment.progress("Opening the data")
     catalogue = open_data(experiment)
     assigned = assigned_members(experiment, catalogue)
     experiment.progress("Measuring every member assigned")

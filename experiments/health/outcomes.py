@@ -69,9 +69,11 @@ class OutcomeHealth:
         few = []
         for name in names:
             moments = self.measurement.metrics[name]
-            nonzero = {
+            counts = {
                 arm.id: moments.arm(arm.id).nonzero_count(moments.value) for arm in self.definition.all_arms
             }
+            # An arm of nothing but zeros (benefits without an offer) has no tail; the other arms decide.
+            nonzero = {arm: count for arm, count in counts.items() if count} or counts
             arm = min(nonzero, key=lambda each: nonzero[each])
             if nonzero[arm] < FEWEST_NONZERO:
                 few.append(f"{name} ({self.wording.arm(arm)}: {nonzero[arm]})")
