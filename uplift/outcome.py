@@ -76,13 +76,13 @@ def fit_outcome(sample: LearningSample) -> OutcomeModel:
     idle = idle_values(sample)
     if idle is None:
         zero = np.zeros(len(sample.arms))
-        model = _boost(sample, np.ones(len(sample), dtype=bool), sample.value, "regression", 31)
+        model = _boost(sample, np.ones(len(sample), dtype=bool), sample.value, "regression", 15)
         return OutcomeModel(sample.arms, zero, None, model, zero)
     above = sample.value - idle[sample.arm]
     active = above != 0
     if not active.any():
         return OutcomeModel(sample.arms, idle, None, None, np.zeros(len(sample.arms)))
-    chance = _boost(sample, np.ones(len(sample), dtype=bool), active.astype(float), "binary", 31)
+    chance = _boost(sample, np.ones(len(sample), dtype=bool), active.astype(float), "binary", 15)
     constant = np.ptp(above[active]) == 0
     amount = None
     if not constant and active.sum() >= _FEW:
@@ -144,9 +144,9 @@ def _boost(
     parameters = {
         "objective": objective,
         "num_leaves": leaves,
-        "learning_rate": 0.08,
-        "min_data_in_leaf": max(20, n // 200),
-        "min_data_per_group": max(50, n // 200),
+        "learning_rate": 0.05,
+        "min_data_in_leaf": max(40, n // 100),
+        "min_data_per_group": max(40, n // 100),
         "lambda_l2": 5.0,
         "seed": sample.seed,
         "deterministic": True,

@@ -70,7 +70,7 @@ def rollout(experiment: Experiment) -> Rollout:
 
 def _disagreement(experiment: Experiment, offers: Offers, analysis: Analysis) -> tuple[Reason, ...]:
     """Says so where the proven policy gives other arms than the winners of the analysis."""
-    winners = {*analysis.verdict.winner_by_segment.values()} or {analysis.verdict.winner}
+    winners: set[str | None] = {*analysis.verdict.winner_by_segment.values()} or {analysis.verdict.winner}
     same = {offers.arms[arm] for arm in offers.arm} == winners and len(winners) == 1
     if offers.policy is None or same:
         return ()

@@ -74,7 +74,7 @@ def find_policy(experiment: Experiment, value: str | None = None) -> UpliftResul
     contest = arena.run()
     experiment.progress("Testing whether effects differ between members")
     heterogeneity = heterogeneity_test(arena.models)
-    gate = run_gate(contest.scores, contest.choices)
+    gate = run_gate(contest.scores, contest.choices, sample.folds)
     experiment.progress("Fitting the chosen policy on all members")
     rules = {kind: arena.refit(kind, contest) for kind in contest.choices}
     single = rules["best_single_arm"]

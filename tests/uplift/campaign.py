@@ -90,7 +90,9 @@ def people(count: int, seed: int = 1) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     recency = rng.integers(1, 400, count).astype(float)
     recency[rng.random(count) < 0.05] = np.nan
-    tier = rng.choice(np.array(["vip", "basic", "新人", None], dtype=object), count, p=[0.25, 0.45, 0.25, 0.05])
+    tier = rng.choice(
+        np.array(["vip", "basic", "新人", None], dtype=object), count, p=[0.25, 0.45, 0.25, 0.05]
+    )
     return pd.DataFrame(
         {
             "id": [f"{n:06d}" for n in range(count)],
@@ -151,14 +153,19 @@ class Campaign:
 
     def arms_of(self, frame: pd.DataFrame) -> np.ndarray:
         """The number of each member's arm; -1 for who is not in the test."""
-        ledger = pd.concat(pd.read_parquet(path) for path in (self.folder / "runs/planted/ledger/batches").glob("*.parquet"))
+        ledger = pd.concat(
+            pd.read_parquet(path) for path in (self.folder / "runs/planted/ledger/batches").glob("*.parquet")
+        )
         arm = ledger.set_index("member")["arm"].reindex(frame["id"])
         return arm.map({name: k for k, name in enumerate(ARMS)}).fillna(-1).to_numpy(dtype=int)
 
     @contextmanager
     def open(self, **options: Any) -> Iterator[Experiment]:
         with open_experiment(
-            self.folder / "planted.yml", engine="duckdb://?threads=2", out=self.folder / "runs", **{"now": NOW, **options}
+            self.folder / "planted.yml",
+            engine="duckdb://?threads=2",
+            out=self.folder / "runs",
+            **{"now": NOW, **options},
         ) as experiment:
             yield experiment
 

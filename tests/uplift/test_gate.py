@@ -1,0 +1,76 @@
+"""The gate: its critical value, its choice, and how often it is wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import binom, norm
+
+from tests.uplift.simulated import Effects, arm_means, simulate
+from uplift.crossfit import Arena, Plan
+from uplift.gate import max_t_critical, run_gate
+from uplift.scores import CrossFit
+
+
+def test_the_critical_value_of_independent_and_of_equal_statistics() -> None:
+    normal = np.random.default_rng(0).normal(size=(100_000, 3))
+    assert max_t_critical(normal[:, :1], 0.025) == pytest.approx(norm.ppf(0.975), abs=0.02)
+    assert max_t_critical(normal, 0.025) == pytest.approx(norm.ppf(0.975 ** (1 / 3)), abs=0.03)
+    assert max_t_critical(normal[:, [0, 0]], 0.025) == pytest.approx(norm.ppf(0.975), abs=0.02)
+
+
+def scores_of(gains: dict[str, float], n: int = 40_000) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Scores in which the kinds use one arm each, with the gains over the single arm (in standard errors) as asked."""
+    rng = np.random.default_rng(1)
+    noise = rng.normal(size=(n, len(gains) + 2))
+    noise -= noise.mean(axis=0)
+    means = np.array([0.0, 0.0, *gains.values()]) * np.sqrt(2 / n)
+    choices = {kind: np.full(n, k) for k, kind in enumerate(["best_single_arm", *gains], start=1)}
+    return noise + means, choices
+
+
+@pytest.mark.parametrize(
+    ("gains", "chosen"),
+    [
+        ({"by_segment": 1.0, "tree": 1.5, "individual": 2.0}, "best_single_arm"),
+        ({"by_segment": 0.0, "tree": 6.0, "individual": 6.2}, "tree"),
+        ({"by_segment": 5.5, "tree": 6.0, "individual": 6.2}, "by_segment"),
+        ({"by_segment": 0.0, "tree": 4.0, "individual": 9.0}, "individual"),
+    ],
+)
+def test_it_takes_the_simplest_proven_kind_within_one_standard_error(
+    gains: dict[str, float], chosen: str
+) -> None:
+    scores, choices = scores_of(gains)
+    assert run_gate(scores, choices, 5).chosen.kind == chosen
+
+
+def test_where_no_contact_is_the_best_single_arm_nobody_is_treated() -> None:
+    scores, choices = scores_of({"tree": -3.0})
+    assert (
+        run_gate(scores, {**choices, "best_single_arm": np.zeros(len(scores), dtype=int)}, 5).chosen.kind
+        == "treat_nobody"
+    )
+
+
+def passes(effects: Effects, runs: int, members: int = 3000) -> int:
+    """How often the gate passes for segments and trees."""
+    found = 0
+    for seed in range(runs):
+        sample = simulate(members, effects=effects, seed=seed, numbers=2).sample
+        arena = Arena(sample, Plan(("by_segment", "tree"), (), 2, 300))
+        arena.models = CrossFit(sample, fit=arm_means)
+        contest = arena.run()
+        found += run_gate(contest.scores, contest.choices, sample.folds).passed
+    return found
+
+
+@pytest.mark.parametrize("effects", ["equal", "unequal"])
+def test_equal_and_constant_effects_are_seldom_personalised(effects: Effects) -> None:
+    """At most 5 % of simulations, by the 99.5 % point of the binomial."""
+    runs = 120
+    assert passes(effects, runs) <= binom.ppf(0.995, runs, 0.05)
+
+
+def test_effects_that_differ_are_found() -> None:
+    assert passes("each", 8, members=16_000) >= 6

@@ -1,0 +1,60 @@
+"""Values of policies and rankings: closed forms, and what must not depend on the order of rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from uplift.evaluation import autoc, auuc, estimate_mean, paired_gain, policy_value, qini
+
+N = 20_000
+RANKED = np.arange(N, 0, -1.0)
+LINEAR = 0.5 - (np.arange(N) + 0.5) / N
+"""Gains whose mean over the best-ranked share q exceeds the mean of all by (1 - q) / 2."""
+
+
+def test_reference_figures_of_a_linear_curve() -> None:
+    """The integrals of (1 - q) / 2 and of q (1 - q) / 2 over [0, 1]."""
+    assert autoc(RANKED, LINEAR) == pytest.approx(0.25, abs=1e-3)
+    assert qini(RANKED, LINEAR) == pytest.approx(1 / 12, abs=1e-4)
+    assert autoc(-RANKED, LINEAR) == pytest.approx(-0.25, abs=1e-3)
+
+
+@given(st.permutations(range(60)))
+@settings(max_examples=30)
+def test_a_constant_priority_is_worth_exactly_nothing_in_any_order(order: list[int]) -> None:
+    gain = np.sin(np.arange(60.0))[order]
+    assert qini(np.ones(60), gain) == 0.0
+    assert autoc(np.ones(60), gain) == 0.0
+    assert auuc(np.ones(60), gain) == pytest.approx(gain.mean() * 61 / 120)
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=30)
+def test_ties_do_not_depend_on_the_order_of_rows(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    priority, gain = rng.integers(0, 5, 80).astype(float), rng.normal(size=80)
+    order = rng.permutation(80)
+    for measure in (qini, autoc, auuc):
+        assert measure(priority, gain) == pytest.approx(measure(priority[order], gain[order]), abs=1e-12)
+
+
+def test_ties_are_the_average_over_their_orders() -> None:
+    rng = np.random.default_rng(3)
+    priority, gain = np.repeat([2.0, 1.0], [3, 4]), rng.normal(size=7)
+    broken = [qini(priority + rng.uniform(0, 0.5, 7), gain) for _ in range(40_000)]
+    assert qini(priority, gain) == pytest.approx(np.mean(broken), abs=4 * np.std(broken) / 200)
+
+
+def test_values_and_gains_are_means_with_their_errors() -> None:
+    scores = np.array([[1.0, 2.0], [3.0, 0.0], [5.0, 5.0]])
+    arms = np.array([1, 0, 1])
+    assert policy_value(scores, arms).value == pytest.approx(10 / 3)
+    gain = paired_gain(scores, arms, np.array([0, 0, 0]))
+    assert gain.value == pytest.approx(1 / 3)
+    assert gain.std_error == pytest.approx(np.std([1, 0, 0], ddof=1) / np.sqrt(3))
+    assert paired_gain(scores, arms, arms).std_error == 0.0
+    low, high = estimate_mean(np.array([0.0, 2.0])).interval()
+    assert (low, high) == pytest.approx((1 - 1.959964, 1 + 1.959964), abs=1e-5)
