@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import subprocess
@@ -82,13 +83,22 @@ def test_the_demo_ends_with_a_verdict_a_report_and_the_runs(told: tuple[Path, di
     assert "✗" not in ending.partition("Found beside planted")[2]
 
 
-def test_the_python_of_the_readme_runs(
-    told: tuple[Path, dict[str, str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder, _ = told
-    assert PYTHON is not None
-    monkeypatch.chdir(folder)
+def run_python(code: str, folder: Path) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", PYTHON.group(1)], cwd=folder, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
     )
-    assert done.stdout.startswith("rollout {")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_python_of_the_readme_runs(told: tuple[Path, dict[str, str]]) -> None:
+    assert PYTHON is not None
+    assert run_python(PYTHON.group(1), told[0]).startswith("rollout {")
+
+
+@pytest.mark.parametrize("notebook", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_notebook_runs(notebook: Path, told: tuple[Path, dict[str, str]]) -> None:
+    """Cell after cell; what a notebook asserts holds."""
+    cells = json.loads(notebook.read_text(encoding="utf8"))["cells"]
+    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    assert run_python(code, told[0])
