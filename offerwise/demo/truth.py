@@ -127,7 +127,7 @@ PLANTED = PlantedTruth(
         replace(
             GIFT,
             arm="gift__urgent",
-            purchase=BySegment(0.030, 0.002, 0.001),
+            purchase=BySegment(0.020, 0.002, 0.001),
             unsubscribed=0.0070,
             complained=0.0002,
         ),
