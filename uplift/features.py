@@ -163,13 +163,16 @@ def _numbers(column: pd.Series) -> Array:
 
 
 def _texts(column: pd.Series) -> pd.Series:
-    """Text as it is, booleans as an engine writes them, missing values as None."""
-    return column.map({True: "true", False: "false"}, na_action="ignore") if _is_boolean(column) else column
+    """Text as it is, booleans as an engine writes them; missing values stay missing."""
+    import pandas as pd
+
+    if isinstance(column.dtype, pd.StringDtype):
+        return column
+    return column.astype(object).map(_text, na_action="ignore")
 
 
-def _is_boolean(column: pd.Series) -> bool:
-    known = column.dropna()
-    return bool(len(known)) and bool(known.map(lambda value: isinstance(value, bool | np.bool_)).all())
+def _text(value: object) -> object:
+    return str(bool(value)).lower() if isinstance(value, bool | np.bool_) else value
 
 
 def _levels(column: pd.Series, levels: tuple[str | None, ...]) -> Array:

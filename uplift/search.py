@@ -73,7 +73,7 @@ def find_policy(experiment: Experiment, value: str | None = None) -> UpliftResul
     arena = Arena(sample, plan, experiment.progress)
     contest = arena.run()
     experiment.progress("Testing whether effects differ between members")
-    heterogeneity = heterogeneity_test(arena.models)
+    heterogeneity = heterogeneity_test(arena.models, arena.binned, plan.min_part)
     gate = run_gate(contest.scores, contest.choices, sample.folds)
     experiment.progress("Fitting the chosen policy on all members")
     rules = {kind: arena.refit(kind, contest) for kind in contest.choices}

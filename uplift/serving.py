@@ -1,6 +1,6 @@
 """The shipped policy as an MLflow model: a frame of features in, one arm for each row out."""
 
-from __future__ import annotations
+# No annotations as text here: MLflow reads the type of `predict`, and warns about one that it cannot find.
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from mlflow.pyfunc import PythonModel
 
 
-def pyfunc_model(policy: ShippedPolicy) -> PythonModel:
+def pyfunc_model(policy: ShippedPolicy) -> "PythonModel":
     """The policy as a pyfunc; `policy.inputs` names its columns and their kinds, for the signature.
 
     Missing columns of a row count as missing values, unknown categories as unseen. One row, a batch and the reloaded model
     give the same arms, since nothing is fitted at prediction.
     """
+    import pandas as pd
     from mlflow.pyfunc import PythonModel
 
     class OfferModel(PythonModel):  # type: ignore[misc]  # mlflow is imported where it is used
@@ -34,7 +35,7 @@ def pyfunc_model(policy: ShippedPolicy) -> PythonModel:
     return OfferModel(policy)
 
 
-def offers(policy: ShippedPolicy, frame: pd.DataFrame) -> np.ndarray:
+def offers(policy: ShippedPolicy, frame: "pd.DataFrame") -> np.ndarray:
     """The id of each row's arm, shape (rows,); a column that is absent is missing for every row."""
     names = list(policy.inputs)
     complete = frame.reindex(columns=names)

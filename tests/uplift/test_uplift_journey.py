@@ -225,6 +225,7 @@ def test_a_broken_split_is_not_learned_from(tmp_path: Path) -> None:
         metrics={"bought": {"type": "binary", "from": "members", "value": "bought"}},
         goals={"primary": {"metric": "bought"}},
         uplift={"features": ["x"], "learners": ["joint"]},
+        decision={"pick": {"by": "overall"}},
         rollout=None,
     )
     with campaign.open() as experiment, pytest.raises(RefusedError, match="invalid"):
