@@ -2,6 +2,7 @@
 
 # No annotations as text here: MLflow reads the type of `predict`, and warns about one that it cannot find.
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,11 @@ def pyfunc_model(policy: ShippedPolicy) -> "PythonModel":
     give the same arms, since nothing is fitted at prediction.
     """
     import pandas as pd
-    from mlflow.pyfunc import PythonModel
+
+    # MLflow warns about types of its own while it is imported, and asks that its warnings be shown; they are recorded.
+    with warnings.catch_warnings(record=True):
+        warnings.simplefilter("always")
+        from mlflow.pyfunc import PythonModel
 
     class OfferModel(PythonModel):  # type: ignore[misc]  # mlflow is imported where it is used
         """Gives each row of features an arm."""

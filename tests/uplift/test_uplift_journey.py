@@ -230,3 +230,23 @@ def test_a_broken_split_is_not_learned_from(tmp_path: Path) -> None:
     )
     with campaign.open() as experiment, pytest.raises(RefusedError, match="invalid"):
         find_policy(experiment)
+
+
+def test_an_individual_policy_is_rolled_out_by_its_model(tmp_path: Path) -> None:
+    campaign = Campaign(tmp_path)
+    campaign.make(uplift={**DEFINITION["uplift"], "policy": {"kinds": ["best_single_arm", "individual"]}})
+    with campaign.open() as experiment:
+        keep_analysis(experiment, analyze(experiment))
+        result = find_policy(experiment)
+        assert result.document.chosen.kind == "individual"
+        assert result.document.chosen.sql is None
+        document = rollout(experiment)
+        again = rollout(experiment)
+    assert document.follows == "individual"
+    assert replace(again, shadow_price=None) == replace(document, shadow_price=None)
+    ledger = pd.read_parquet(document.files["ledger"])
+    offered = ledger[ledger["reason"] == "offer"]
+    frame = campaign.frame().set_index("id").loc[offered["member"]].reset_index()
+    assert (offers(result.policy, frame) == offered["arm"]).all()
+    assert document.cost_bound <= 1500
+    assert not list((tmp_path / "runs/planted/rollout").glob(".*"))
