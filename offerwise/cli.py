@@ -145,6 +145,19 @@ def analyze(file: File, options: Options) -> None:
 
 @app.command()
 @with_options
+def simulate(
+    file: File,
+    options: Options,
+    runs: Annotated[int, typer.Option(help="Simulated experiments of each kind.")] = 2000,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same experiments.")] = 0,
+) -> None:
+    """A/A and A/B simulations on the experiment's own data: type I error, power, coverage."""
+    with _running(file, options) as run:
+        run.answer(run.journey.simulate(runs=runs, seed=seed))
+
+
+@app.command()
+@with_options
 def uplift(
     file: File,
     options: Options,

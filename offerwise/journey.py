@@ -13,6 +13,7 @@ from experiments.experiment import Experiment
 from experiments.files import write_whole
 
 if TYPE_CHECKING:
+    from experiments.simulation.documents import Simulation
     from reports.tracking import Tracker
     from uplift.documents import Rollout, Uplift
 
@@ -71,6 +72,19 @@ class Journey:
             analyze(self.experiment),
             lambda tracker, document, files: tracker.log_analysis(self.experiment, document, files),
             reported=True,
+        )
+
+    def simulate(self, *, runs: int = 2000, seed: int = 0) -> Simulation:
+        """Error rates on the experiment's own data, kept as `simulation.json`; see `experiments.simulation.simulate.simulate`.
+
+        The work is spread over processes that import the main module: a script calls this under `if __name__ == "__main__"`.
+        """
+        from experiments.simulation.simulate import simulate
+
+        return self._finish(
+            "simulation",
+            simulate(self.experiment, runs=runs, seed=seed),
+            lambda tracker, document, files: tracker.log_simulation(self.experiment, document, files),
         )
 
     def uplift(self, value: str | None = None) -> Uplift:

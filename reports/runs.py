@@ -16,7 +16,7 @@ LONGEST_KEY = 250
 LONGEST_VALUE = 500
 """Older tracking servers refuse longer parameters; the definition is an artifact as a whole."""
 
-_IDENTITY = ("check", "name", "kind", "feature", "term", "metric", "arm", "versus")
+_IDENTITY = ("scenario", "check", "name", "kind", "feature", "term", "metric", "arm", "versus")
 """The fields that tell one row of a list from another, in the order in which they name it."""
 
 _TOO_MANY = frozenset({"segments", "files"})
@@ -28,7 +28,7 @@ class RunContent:
     """One run, ready to be logged.
 
     Attributes:
-        command: `design`, `assignment`, `analysis`, `uplift` or `rollout`; also the run's name and its document's.
+        command: `design`, `assignment`, `analysis`, `uplift`, `rollout` or `simulation`; also the run's name and its document's.
         parameters: The definition, flattened: dotted key to text.
         metrics: ASCII name to finite number.
         tags: Under `offerwise.`: the command, the experiment, the definition's lock, the verdict.

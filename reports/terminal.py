@@ -18,10 +18,11 @@ from reports.tables import Column, Table, row, words
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from experiments.simulation.documents import Simulation
     from reports.headline import Headline
     from uplift.documents import Rollout, Uplift
 
-Shown: TypeAlias = Union[Validation, Design, Assignment, Analysis, "Uplift", "Rollout"]
+Shown: TypeAlias = Union[Validation, Design, Assignment, Analysis, "Uplift", "Rollout", "Simulation"]
 """The documents that a command answers with."""
 
 _FILES_LISTED = 6
@@ -36,6 +37,7 @@ _VERDICTS: Sequence[tuple[str, str]] = (
 
 def show(console: Console, document: Shown, experiment: Experiment) -> None:
     """Show the document of any command."""
+    from experiments.simulation.documents import Simulation
     from uplift.documents import Rollout, Uplift
 
     match document:
@@ -51,6 +53,8 @@ def show(console: Console, document: Shown, experiment: Experiment) -> None:
             show_uplift(console, document, experiment)
         case Rollout():
             show_rollout(console, document, experiment)
+        case Simulation():
+            show_simulation(console, document, experiment)
 
 
 def show_validate(console: Console, validation: Validation, experiment: Experiment) -> None:
@@ -220,6 +224,23 @@ def show_rollout(console: Console, rollout: Rollout, experiment: Experiment) -> 
     for table in (rollout_summary_table(narrator, rollout), rollout_table(narrator, rollout)):
         draw_table(console, table)
     _ending(console, narrator, "", rollout.files, rollout.mlflow_run_id)
+
+
+def show_simulation(console: Console, simulation: Simulation, experiment: Experiment) -> None:
+    """The simulated rates without and with an effect, then the verdict on the engine."""
+    from reports.simulations import planted_sentence, simulation_table
+
+    narrator = Narrator.of(experiment)
+    _heading(console, narrator.say("terminal.simulation", id=simulation.experiment))
+    _line(console, planted_sentence(narrator, simulation), "dim")
+    draw_table(console, simulation_table(narrator, simulation, "aa"))
+    draw_table(console, simulation_table(narrator, simulation, "ab"))
+    console.print()
+    verdict, *others = simulation.reasons
+    _line(console, verdict.text, "bold green" if simulation.calibrated else "bold red")
+    for reason in others:
+        _line(console, reason.text)
+    _ending(console, narrator, simulation.next_step, simulation.files, simulation.mlflow_run_id)
 
 
 def _heading(console: Console, text: str) -> None:

@@ -24,6 +24,7 @@ from reports.store import GO_ON, SAFE, Store
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+    from experiments.simulation.documents import Simulation
     from uplift.documents import Rollout, Uplift
 
 Item = TypeVar("Item")
@@ -76,6 +77,13 @@ class Tracker:
     def log_rollout(self, experiment: Experiment, rollout: Rollout, files: Sequence[Path] = ()) -> str:
         """Log a rollout; the run's id. Raises OutsideError when the store fails."""
         return self._log(experiment, "rollout", rollout, "listed", files)
+
+    def log_simulation(
+        self, experiment: Experiment, simulation: Simulation, files: Sequence[Path] = ()
+    ) -> str:
+        """Log a simulation; the run's id. Raises OutsideError when the store fails."""
+        verdict = "calibrated" if simulation.calibrated else "not_calibrated"
+        return self._log(experiment, "simulation", simulation, verdict, files)
 
     def _log(
         self, experiment: Experiment, command: str, document: object, verdict: str, files: Sequence[Path]

@@ -34,6 +34,10 @@ class Sentences:
         """The reason of a design with its sentence."""
         return Reason(code, self.words.say(PACKAGE, f"plan.{code}", **facts))
 
+    def simulation(self, code: str, **facts: object) -> Reason:
+        """The reason of a simulation with its sentence."""
+        return Reason(code, self.words.say(PACKAGE, f"simulation.{code}", **facts))
+
     def next_step(self, code: str, **facts: object) -> str:
         """What to do next, with the command where there is one."""
         return self.words.say(PACKAGE, f"next_step.{code}", file=self.file, **facts)

@@ -11,6 +11,7 @@ import numpy as np
 from sqlglot import exp
 
 from experiments.assignment.assigned import Assigned, assigned_members
+from experiments.assignment.strata import stratum_name
 from experiments.audience.audience import build_audience, snapshot_of
 from experiments.data.catalogue import Catalogue
 from experiments.definition.arms import CONTROL
@@ -68,13 +69,24 @@ class Past:
 
 
 def measure_history(experiment: Experiment, catalogue: Catalogue) -> Past:
-    """Measure every metric over the longest window before the snapshot.
-
-    Eligibility is decided as of the start of that window, so that a rule such as "no order for half a year" does not make
-    the history empty. Contacts of other campaigns in that time are part of it.
+    """Measure every metric over the longest window before the snapshot; see `past_members`.
 
     Raises:
         InputError: A metric cannot be measured.
+        OutsideError: The engine fails.
+    """
+    past = past_members(experiment, catalogue)
+    return Past("history", measure(experiment, build_units(experiment, catalogue, past)).metrics)
+
+
+def past_members(experiment: Experiment, catalogue: Catalogue) -> Assigned:
+    """Everybody who would have been eligible one longest window before the snapshot, in the arm `control`.
+
+    Eligibility is decided as of the start of that window, so that a rule such as "no order for half a year" does not make
+    the history empty. Contacts of other campaigns in that time are part of it. Members stand in the stratum in which
+    they would have been drawn.
+
+    Raises:
         OutsideError: The engine fails.
     """
     definition = experiment.definition
@@ -83,9 +95,10 @@ def measure_history(experiment: Experiment, catalogue: Catalogue) -> Past:
     experiment.progress("Measuring the time before the snapshot")
     audience = build_audience(experiment, catalogue, snapshot=start)
     planned = datetime.combine(start, time(), definition.zone).astimezone(UTC)
+    strata = [column(name) for name in definition.assignment.strata]
     own = {
         "arm": exp.Literal.string(CONTROL),
-        "stratum": exp.Literal.string(""),
+        "stratum": stratum_name(experiment.engine, strata),
         "batch": number(0),
         "propensity": double(1.0),
         "planned_send_at": experiment.engine.instant_literal(planned),
@@ -100,8 +113,7 @@ def measure_history(experiment: Experiment, catalogue: Catalogue) -> Past:
     )
     experiment.engine.create(_RELATION, query)
     columns = experiment.engine.columns(_RELATION)
-    past = Assigned(relation=_RELATION, columns=columns, locked=False, recorded=False)
-    return Past("history", measure(experiment, build_units(experiment, catalogue, past)).metrics)
+    return Assigned(relation=_RELATION, columns=columns, locked=False, recorded=False)
 
 
 def measure_recorded(experiment: Experiment, catalogue: Catalogue) -> tuple[Past, Measurement]:

@@ -76,7 +76,17 @@ def test_a_wrong_command_line_ends_with_code_2(
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "--help")
     assert code == 0
-    for command in ("demo", "validate", "schema", "design", "assign", "analyze", "uplift", "rollout"):
+    for command in (
+        "demo",
+        "validate",
+        "schema",
+        "design",
+        "assign",
+        "analyze",
+        "uplift",
+        "rollout",
+        "simulate",
+    ):
         assert command in out
 
 
