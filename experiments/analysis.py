@@ -3,36 +3,74 @@
 from __future__ import annotations
 
 from experiments.assignment.assigned import Assigned, assigned_members
+from experiments.assignment.ledger import hold
 from experiments.data.catalogue import open_data
 from experiments.decision.conclusion import Lock, conclude
-from experiments.decision.looks import require_fixed_looks
+from experiments.decision.look_ledger import LookBook, LookLedger
+from experiments.decision.looks import Look, NotDue, find_look
 from experiments.decision.sentences import Sentences
+from experiments.definition.goals import FixedLooks
 from experiments.documents import Analysis
 from experiments.experiment import Experiment
 from experiments.health.health import check_health
-from experiments.measurement.measurement import build_units, measure
+from experiments.measurement.measurement import Measurement, build_units, measure
+from experiments.measurement.windows import closed_members
 
 
 def analyze(experiment: Experiment) -> Analysis:
-    """Read the data once and decide by the definition's rule.
+    """Read the data and decide by the definition's rule: once, or at the looks that the definition plans.
 
-    Everybody assigned is counted, by the arm assigned, whatever reached them. While a window is open, or when the
-    experiment is invalid, the document holds health and counts only: no effect, no money, no guardrail.
+    Everybody assigned is counted, by the arm assigned, whatever reached them. A fixed design shows no effect while a window
+    is open. A design with looks counts at each the members whose window has closed; before anything is shown the look
+    enters the ledger of looks. When the experiment is invalid or it is too early, the document holds health and counts
+    only: no effect, no money, no guardrail.
 
     Raises:
         InputError: The data do not fit the definition.
-        RefusedError: Nobody is assigned yet, or the definition plans looks that are not fixed.
-        OutsideError: The engine fails.
+        RefusedError: Nobody is assigned yet, or no look may be taken any more.
+        OutsideError: The engine or the disk fails, or a ledger is damaged.
     """
-    require_fixed_looks(experiment.definition)
+    definition = experiment.definition
     catalogue = open_data(experiment)
     assigned = assigned_members(experiment, catalogue)
-    experiment.progress("Measuring every member assigned")
-    measurement = measure(experiment, build_units(experiment, catalogue, assigned))
+    if isinstance(definition.design.looks, FixedLooks):
+        experiment.progress("Measuring every member assigned")
+        return _conclude(
+            experiment, assigned, measure(experiment, build_units(experiment, catalogue, assigned))
+        )
+    experiment.progress("Measuring every member whose window has closed")
+    closed = closed_members(experiment, assigned)
+    measurement = measure(experiment, build_units(experiment, catalogue, closed), assigned)
+    with hold(experiment.workspace.out, experiment.progress):
+        return _look(experiment, assigned, measurement)
+
+
+def _look(experiment: Experiment, assigned: Assigned, measurement: Measurement) -> Analysis:
+    """Conclude at a look, and enter it into its ledger unless the experiment is invalid; nothing was shown before."""
+    ledger = LookLedger(experiment.workspace)
+    book = ledger.read()
+    look = find_look(experiment.definition, measurement, book, experiment.now)
+    document = _conclude(experiment, assigned, measurement, look)
+    if (
+        isinstance(look, Look)
+        and document.look is not None
+        and (book is None or look.number > len(book.looks))
+    ):
+        plan, planned = look.plan, look.planned
+        ledger.add(LookBook(experiment.definition.id, plan, planned, document.looks))
+    return document
+
+
+def _conclude(
+    experiment: Experiment,
+    assigned: Assigned,
+    measurement: Measurement,
+    look: Look | NotDue | None = None,
+) -> Analysis:
     experiment.progress("Comparing the arms")
     health = check_health(experiment, assigned, measurement)
     sentences = Sentences(experiment.definition, experiment.words)
-    return conclude(experiment.definition, measurement, health, _lock(assigned), sentences)
+    return conclude(experiment.definition, measurement, health, _lock(assigned), sentences, look)
 
 
 def _lock(assigned: Assigned) -> Lock:

@@ -209,8 +209,33 @@ class Bayes:
 
 
 @dataclass(frozen=True)
+class LookTaken:
+    """One look at the data of a design that looks more than once, as the ledger of looks keeps it.
+
+    `information` is the least, over the arms, of the members whose window had closed over those planned. `bound` is what
+    the z statistic of one comparison had to exceed, at the level that the family's correction leaves each, and
+    `nominal_level` its two-sided level. `alpha_spent` is the family's error spent up to this look; an always-valid
+    design spends none.
+    """
+
+    number: int
+    taken_at: str
+    information: float
+    matured: Mapping[str, int]
+    final: bool
+    bound: float | None
+    nominal_level: float | None
+    alpha_spent: float | None
+    definition_sha256: str
+
+
+@dataclass(frozen=True)
 class Analysis:
-    """`analyze --json`."""
+    """`analyze --json`.
+
+    `look` is the number of the look that was read, None where the design has one look or none was due; `looks` are all
+    that were taken.
+    """
 
     experiment: str
     definition_sha256: str
@@ -227,6 +252,8 @@ class Analysis:
     guardrails: tuple[GuardrailResult, ...] = ()
     money: tuple[Money, ...] = ()
     bayes: tuple[Bayes, ...] = ()
+    look: int | None = None
+    looks: tuple[LookTaken, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     mlflow_run_id: str | None = None
     schema: str = "offerwise.analysis/1"
@@ -317,8 +344,23 @@ class GuardrailPower:
 
 
 @dataclass(frozen=True)
+class PlannedLook:
+    """One look as planned: at which information it is due, its bound for one comparison, the family's error spent."""
+
+    number: int
+    information: float
+    members: int
+    bound: float
+    nominal_level: float
+    alpha_spent: float
+
+
+@dataclass(frozen=True)
 class Design:
-    """`design --json`: what the plan can detect, and why it is refused if it is."""
+    """`design --json`: what the plan can detect, and why it is refused if it is.
+
+    `inflation` is how many times the members of a fixed design the looks need for the same power.
+    """
 
     experiment: str
     definition_sha256: str
@@ -345,6 +387,8 @@ class Design:
     currency: str
     reasons: tuple[Reason, ...]
     next_step: str
+    inflation: float = 1.0
+    looks: tuple[PlannedLook, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     mlflow_run_id: str | None = None
     schema: str = "offerwise.design/1"

@@ -38,6 +38,11 @@ class Workspace:
         return self.root / "definition.lock.json"
 
     @property
+    def looks(self) -> Path:
+        """The ledger of the looks that were taken, and of what they spent."""
+        return self.root / "looks.json"
+
+    @property
     def send_lists(self) -> Path:
         """One CSV for each arm."""
         return self.root / "send_lists"

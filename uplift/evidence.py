@@ -10,6 +10,8 @@ from experiments.data.catalogue import Catalogue, open_data
 from experiments.decision.contrasts import Contrasts, read_by_decision
 from experiments.decision.eligibility import judge_arms
 from experiments.decision.guardrails import judge_guardrails
+from experiments.decision.look_ledger import LookLedger
+from experiments.decision.looks import look_already_taken
 from experiments.decision.obstacles import find_obstacle
 from experiments.decision.sentences import Sentences
 from experiments.definition.errors import InputError, RefusedError
@@ -40,10 +42,16 @@ class Evidence:
 
     @cached_property
     def eligible(self) -> tuple[str, ...]:
-        """The arms that the definition's rule lets be rolled out."""
+        """The arms that the definition's rule lets be rolled out.
+
+        Raises:
+            RefusedError: The design looks more than once, and these members were not looked at by `analyze`.
+        """
         definition, metrics = self.experiment.definition, self.measurement.metrics
-        reading = read_by_decision(definition, metrics)
-        guardrails = judge_guardrails(definition, Contrasts(metrics))
+        book = LookLedger(self.experiment.workspace).read()
+        look = look_already_taken(definition, self.measurement, book, self.experiment.now)
+        reading = read_by_decision(definition, metrics, look)
+        guardrails = judge_guardrails(definition, Contrasts(metrics, look=look))
         found = judge_arms(definition, reading, guardrails, self.sentences)
         return tuple(each.arm for each in found if each.eligible)
 

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from experiments.decision.contrasts import Contrasts, read_by_decision
-from experiments.decision.decision import Evidence, decide
+from experiments.decision.decision import Evidence, decide, is_settled
 from experiments.decision.effects import Effects, estimate_effects
 from experiments.decision.factors import compare_factors
 from experiments.decision.guardrails import judge_guardrails
 from experiments.decision.heterogeneity import compare_segments
+from experiments.decision.look_sentences import look_taken, not_due
+from experiments.decision.looks import Look, NotDue
 from experiments.decision.obstacles import find_obstacle
 from experiments.decision.posterior import posterior_rows
 from experiments.decision.sentences import Sentences
@@ -36,8 +38,13 @@ def conclude(
     health: Sequence[HealthCheck],
     lock: Lock,
     sentences: Sentences,
+    look: Look | NotDue | None = None,
 ) -> Analysis:
     """The analysis of what was measured; reads no data.
+
+    Where the design looks more than once, every p-value and interval has the bounds of the look. An interim look that does
+    not settle the decision, or none being due, is too early: the document then holds health, counts and the looks.
+    Tests that no look adjusts (factors, heterogeneity of segments) stand at the end only.
 
     Args:
         definition: The plan and the rule.
@@ -45,29 +52,41 @@ def conclude(
         health: The checks so far; that of the caps is added where caps were applied.
         lock: Whether the plan is the one that was locked.
         sentences: Words for the reasons.
+        look: The look that is taken, or that none is due; None for a fixed design.
     """
-    obstacle = find_obstacle(definition, health, sentences)
+    obstacle = find_obstacle(definition, health, sentences, at_the_end=_is_last(look))
     plan = _plan_reasons(lock, sentences)
     if obstacle is not None:
         verdict = Verdict(obstacle.status, None, {}, (*obstacle.reasons, *plan), obstacle.next_step)
         return _document(definition, measurement, lock, verdict, health)
-    raw = Contrasts(measurement.metrics)
-    reading = read_by_decision(definition, measurement.metrics)
-    adjusted = estimate_effects(definition, reading) if reading.adjusted else Effects((), ())
-    effects = estimate_effects(definition, raw)
+    if isinstance(look, NotDue):
+        verdict = Verdict(
+            "too_early", None, {}, (not_due(look, sentences), *plan), sentences.next_step("look")
+        )
+        return replace(_document(definition, measurement, lock, verdict, health), looks=look.earlier)
+    raw = Contrasts(measurement.metrics, look=look)
+    reading = read_by_decision(definition, measurement.metrics, look)
     guardrails = judge_guardrails(definition, raw)
     money = money_rows(definition, measurement, reading)
-    verdict = decide(definition, Evidence(reading, guardrails, money), sentences)
+    evidence = Evidence(reading, guardrails, money)
+    taken = () if look is None else (look_taken(definition, look, sentences),)
+    if look is not None and not look.final and not is_settled(definition, evidence, sentences):
+        reasons = (*taken, sentences.reason("look_undecided"), *plan)
+        verdict = Verdict("too_early", None, {}, reasons, sentences.next_step("look"))
+        return _at_look(_document(definition, measurement, lock, verdict, health), definition, look)
+    adjusted = estimate_effects(definition, reading) if reading.adjusted else Effects((), ())
+    effects = estimate_effects(definition, raw)
+    verdict = decide(definition, evidence, sentences)
     capping = check_capping(definition, raw, sentences)
     checks = (*health, capping) if capping else tuple(health)
-    verdict = replace(verdict, reasons=(*verdict.reasons, *plan))
+    verdict = replace(verdict, reasons=(*verdict.reasons, *taken, *plan))
     return replace(
-        _document(definition, measurement, lock, verdict, checks),
+        _at_look(_document(definition, measurement, lock, verdict, checks), definition, look),
         effects=effects.versus_control,
         adjusted_effects=adjusted.versus_control,
         arm_comparisons=effects.between_offers,
-        factorial=compare_factors(definition, raw),
-        segments=compare_segments(definition, reading),
+        factorial=compare_factors(definition, raw) if _is_last(look) else (),
+        segments=compare_segments(definition, reading) if _is_last(look) else (),
         winner_corrected=correct_winners(definition, reading, verdict),
         guardrails=guardrails,
         money=money,
@@ -83,7 +102,7 @@ def _document(
     health: Sequence[HealthCheck],
 ) -> Analysis:
     """The part that every analysis has: verdict, health and the arms' members."""
-    members = {arm.id: measurement.members(arm.id) for arm in definition.all_arms}
+    members = {arm.id: measurement.assigned_to(arm.id) for arm in definition.all_arms}
     total = sum(members.values())
     return Analysis(
         experiment=definition.id,
@@ -96,6 +115,17 @@ def _document(
             for arm in definition.all_arms
         ),
     )
+
+
+def _is_last(look: Look | NotDue | None) -> bool:
+    return look is None or (isinstance(look, Look) and look.final)
+
+
+def _at_look(document: Analysis, definition: Definition, look: Look | None) -> Analysis:
+    """The document with the looks so far, this one the last."""
+    if look is None:
+        return document
+    return replace(document, look=look.number, looks=(*look.earlier, look.taken(definition)))
 
 
 def _plan_reasons(lock: Lock, sentences: Sentences) -> tuple[Reason, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from experiments.decision.looks import Look
 from experiments.definition.model import Definition
 from experiments.inference.adjustment import LinComparison
 from experiments.inference.comparison import Comparison, compare
@@ -27,11 +28,13 @@ class Contrasts:
         metrics: Moments of each metric, by arm, segment and stratum.
         adjusted: Whether covariates and strata are used.
         stratified: Whether the arms were drawn within strata.
+        look: The look whose bounds p-values and intervals have; None for a fixed design.
     """
 
     metrics: Mapping[str, MetricMoments]
     adjusted: bool = False
     stratified: bool = False
+    look: Look | None = None
     _done: dict[Place, Comparison | None] = field(default_factory=dict, repr=False, compare=False)
 
     def compare(self, metric: str, arm: str, versus: str, segment: str | None = None) -> Comparison | None:
@@ -52,7 +55,11 @@ class Contrasts:
             return None
         if measured.denominator and not all(side.average(measured.denominator) > 0 for side in sides):
             return None
-        return self._adjust(measured, arm, versus, segment) or _unadjusted(measured, *sides)
+        found = self._adjust(measured, arm, versus, segment) or _unadjusted(measured, *sides)
+        if self.look is None:
+            return found
+        events = sum(side.nonzero_count(measured.value) for side in sides)
+        return self.look.read(found, arm, versus, events)
 
     def _adjust(
         self, measured: MetricMoments, arm: str, versus: str, segment: str | None
@@ -75,11 +82,13 @@ class Contrasts:
         return LinComparison(first, second, measured.value, measured.covariates, shares, measured.denominator)
 
 
-def read_by_decision(definition: Definition, metrics: Mapping[str, MetricMoments]) -> Contrasts:
+def read_by_decision(
+    definition: Definition, metrics: Mapping[str, MetricMoments], look: Look | None = None
+) -> Contrasts:
     """The contrasts that the decision reads: adjusted where the definition names covariates or strata, else raw."""
     stratified = definition.assignment.method == "stratified"
     adjusted = stratified or bool(definition.design.covariates)
-    return Contrasts(metrics, adjusted=adjusted, stratified=stratified)
+    return Contrasts(metrics, adjusted=adjusted, stratified=stratified, look=look)
 
 
 def _members_of_all_arms(measured: MetricMoments, stratum: str, segment: str | None) -> int:

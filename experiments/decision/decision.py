@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from experiments.decision.contrasts import Contrasts
+from experiments.decision.effects import overall_family
 from experiments.decision.eligibility import Eligibility, judge_arms
 from experiments.decision.pick import Choice, Picker
 from experiments.decision.sentences import Sentences
@@ -16,7 +17,7 @@ from experiments.documents import GuardrailResult, Money, Reason, Verdict
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the decision reads, once the experiment is valid and its windows have closed.
+    """What the decision reads, once the experiment is valid and the windows that count have closed.
 
     Attributes:
         contrasts: Adjusted where the definition names covariates or strata, else raw.
@@ -58,6 +59,21 @@ def decide(definition: Definition, evidence: Evidence, sentences: Sentences) -> 
     )
     code = "rollout_with_uplift" if definition.uplift else "rollout"
     return Verdict("rollout", choice.winner, choice.by_segment, reasons, sentences.next_step(code))
+
+
+def is_settled(definition: Definition, evidence: Evidence, sentences: Sentences) -> bool:
+    """Whether an interim look settles the decision, so that it need not wait for the next look.
+
+    Some arm shows everything that the rule asks for, or every arm is proven to miss it. A rule that asks for no proof
+    waits until the primary metric's overall family rejects.
+    """
+    rule = definition.decision.eligible_if
+    if rule.primary is None and rule.value_low_above is None:
+        family = overall_family(definition, evidence.contrasts, definition.goals.primary.metric)
+        if all(p > definition.design.alpha for p in family.p_values()):
+            return False
+    judged = judge_arms(definition, evidence.contrasts, evidence.guardrails, sentences)
+    return any(arm.eligible for arm in judged) or all(arm.ruled_out for arm in judged)
 
 
 def _reasons_of(judged: Sequence[Eligibility]) -> tuple[Reason, ...]:

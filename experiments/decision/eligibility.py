@@ -17,17 +17,22 @@ from experiments.inference.comparison import Alternative, Comparison
 
 @dataclass(frozen=True)
 class Eligibility:
-    """Whether one arm may be rolled out, and every reason for and against it."""
+    """Whether one arm may be rolled out, and every reason for and against it.
+
+    `ruled_out` is set where the arm is proven to miss a rule, not only unproven to keep it.
+    """
 
     arm: str
     eligible: bool
     reasons: tuple[Reason, ...]
+    ruled_out: bool = False
 
 
 @dataclass(frozen=True)
 class _Finding:
     holds: bool
     reason: Reason
+    missed: bool = False
 
 
 def judge_arms(
@@ -58,7 +63,12 @@ def judge_arms(
     if rule.guardrails is not None:
         _judge_guardrails(guardrails, sentences, findings)
     return tuple(
-        Eligibility(arm, all(found.holds for found in found_all), tuple(found.reason for found in found_all))
+        Eligibility(
+            arm,
+            all(found.holds for found in found_all),
+            tuple(found.reason for found in found_all),
+            any(found.missed for found in found_all),
+        )
         for arm, found_all in findings.items()
     )
 
@@ -88,7 +98,8 @@ def _judge_primary(
         better = sign * comparison.difference > 0
         code = "primary_not_proven" if not proven else "primary_better" if better else "primary_worse"
         facts = sentences.evidence(metric, comparison, p)
-        found.append(_Finding(proven and better, sentences.reason(code, arm=sentences.arm(arm), **facts)))
+        reason = sentences.reason(code, arm=sentences.arm(arm), **facts)
+        found.append(_Finding(proven and better, reason, missed=proven and not better))
 
 
 def _judge_value(
@@ -114,14 +125,10 @@ def _judge_value(
         negative = lost[arm][1] <= definition.design.alpha / 2
         code = "value_proven" if proven else "value_negative" if negative else "value_not_proven"
         facts = sentences.evidence(metric, comparison, p)
-        found.append(
-            _Finding(
-                proven,
-                sentences.reason(
-                    code, arm=sentences.arm(arm), limit=sentences.level(metric, sign * limit), **facts
-                ),
-            )
+        reason = sentences.reason(
+            code, arm=sentences.arm(arm), limit=sentences.level(metric, sign * limit), **facts
         )
+        found.append(_Finding(proven, reason, missed=negative and not proven))
 
 
 def _judge_guardrails(
@@ -136,7 +143,7 @@ def _judge_guardrails(
             "limit": _guarded(sentences, row, row.limit),
         }
         reason = sentences.reason(f"guardrail_{row.status}", **facts)
-        findings[row.arm].append(_Finding(row.status == "pass", reason))
+        findings[row.arm].append(_Finding(row.status == "pass", reason, missed=row.status == "fail"))
 
 
 def _guarded(sentences: Sentences, row: GuardrailResult, value: float | None) -> str:

@@ -11,6 +11,7 @@ from experiments.definition.model import Definition
 from experiments.documents import HealthCheck, Reason
 
 WINDOW_OPEN = "window_open"
+SAMPLE_BELOW_PLAN = "sample_below_plan"
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Obstacle:
 
 
 def find_obstacle(
-    definition: Definition, health: Sequence[HealthCheck], sentences: Sentences
+    definition: Definition, health: Sequence[HealthCheck], sentences: Sentences, *, at_the_end: bool = True
 ) -> Obstacle | None:
     """The obstacle that the health checks show; None where effects may be read.
 
@@ -31,10 +32,13 @@ def find_obstacle(
     not as it was drawn, or one of the checks fails that `invalid_if` asks for (`arm_missing`, `sample_below_plan`), or a
     member stands in the assignment twice. Too early: a window is open. A fixed design has one look, after every window has
     closed, so that no effect is shown before, whatever `invalid_if.window_open` says; a broken experiment is broken at any
-    time and comes first.
+    time and comes first. Before the end of a design that looks more than once (`at_the_end` is False) members may still
+    be added, so that `sample_below_plan` forbids nothing.
     """
     broken = [
-        sentences.reason(check.check, detail=check.detail) for check in health if _breaks(check, definition)
+        sentences.reason(check.check, detail=check.detail)
+        for check in health
+        if _breaks(check, definition) and (at_the_end or check.check != SAMPLE_BELOW_PLAN)
     ]
     if broken:
         return Obstacle("invalid", tuple(broken), sentences.next_step("invalid"))

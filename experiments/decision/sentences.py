@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -71,7 +72,7 @@ class Sentences:
 
     def interval(self, metric: str, bounds: tuple[float, float]) -> str:
         """A 1 - alpha interval of a difference."""
-        low, high = (self.change(metric, bound) for bound in bounds)
+        low, high = (self.change(metric, bound) if math.isfinite(bound) else self.unknown for bound in bounds)
         level = f"{100 * (1 - self.definition.design.alpha):.4g}%"
         return self.words.say(PACKAGE, "figure.interval", low=low, high=high, level=level)
 

@@ -70,6 +70,8 @@ class GroupSequentialLooks(Block):
     """How the error is spent over the looks."""
     at: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(min_length=2)
     """The looks, as fractions of the information; the last is 1."""
+    unplanned: Literal["refuse", "spend"] = "refuse"
+    """A look between the planned ones: refused, or it spends what the function allows at its information."""
 
 
 class AlwaysValidLooks(Block):

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 from experiments.audience.audience import build_audience
 from experiments.data.catalogue import open_data
-from experiments.decision.looks import require_fixed_looks
 from experiments.decision.sentences import Sentences
 from experiments.definition.model import Definition
 from experiments.design.cost import expected_cost
-from experiments.design.history import Past, longest_window, measure_history, measure_recorded
+from experiments.design.history import Past, measure_history, measure_recorded
 from experiments.design.plan import Plan
 from experiments.design.verdict import judge_plan
 from experiments.documents import Design
 from experiments.experiment import Experiment
 from experiments.inference.corrections import control_share
+from experiments.measurement.windows import longest_window
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,9 @@ def design(experiment: Experiment) -> Design:
 
     Raises:
         InputError: The data do not fit the definition.
-        RefusedError: The definition plans looks that are not fixed.
         OutsideError: The engine fails.
     """
     definition = experiment.definition
-    require_fixed_looks(definition)
     catalogue = open_data(experiment)
     if definition.assignment.method == "recorded":
         past, measurement = measure_recorded(experiment, catalogue)
@@ -98,6 +96,8 @@ def plan_design(definition: Definition, available: Available, past: Past, senten
         currency=definition.currency,
         reasons=judged.reasons,
         next_step=judged.next_step,
+        inflation=plan.inflation,
+        looks=plan.looks(),
     )
 
 

@@ -15,11 +15,10 @@ from experiments.assignment.strata import stratum_name
 from experiments.audience.audience import build_audience, snapshot_of
 from experiments.data.catalogue import Catalogue
 from experiments.definition.arms import CONTROL
-from experiments.definition.model import Definition
 from experiments.experiment import Experiment
 from experiments.inference.moments import Moments
 from experiments.measurement.measurement import Measurement, MetricMoments, build_units, measure
-from experiments.measurement.windows import window_days
+from experiments.measurement.windows import longest_window
 from experiments.queries import column, double, is_null, named, number, relation
 
 Source = Literal["history", "control"]
@@ -121,9 +120,3 @@ def measure_recorded(experiment: Experiment, catalogue: Catalogue) -> tuple[Past
     assigned = assigned_members(experiment, catalogue)
     measurement = measure(experiment, build_units(experiment, catalogue, assigned))
     return Past("control", measurement.metrics), measurement
-
-
-def longest_window(definition: Definition) -> int:
-    """The days of the longest window of any metric; 0 where no metric has one."""
-    found = [window_days(definition, metric) for metric in definition.metrics.values()]
-    return max((days for days in found if days is not None), default=0)

@@ -10,10 +10,10 @@ from typing import Literal
 
 from experiments.decision.guardrails import LEVEL, signed_limit
 from experiments.definition.arms import CONTROL, Arm
-from experiments.definition.goals import Guardrail
+from experiments.definition.goals import AlwaysValidLooks, FixedLooks, GroupSequentialLooks, Guardrail
 from experiments.definition.model import Definition
 from experiments.design.history import Past
-from experiments.documents import ArmPower, GuardrailPower
+from experiments.documents import ArmPower, GuardrailPower, PlannedLook
 from experiments.inference.corrections import interval_level
 from experiments.inference.dunnett import dunnett_critical
 from experiments.inference.power import (
@@ -25,7 +25,17 @@ from experiments.inference.power import (
     power,
     sample_size,
 )
+from experiments.inference.schedules import (
+    AlwaysValidSchedule,
+    FixedSchedule,
+    GroupSequentialSchedule,
+    Schedule,
+)
+from experiments.inference.sequential import nominal_level
 from experiments.inference.tails import tail_probability
+
+# Power needs more members than this in both arms together.
+_FEWEST = 2
 
 
 @dataclass(frozen=True)
@@ -85,6 +95,37 @@ class Plan:
         """What is known of the primary metric; None where that says nothing of its variance."""
         return self._planned(self.definition.goals.primary.metric, self.baseline, adjusted=True)
 
+    @cached_property
+    def schedule(self) -> Schedule:
+        """When the data are looked at."""
+        looks, alpha = self.definition.design.looks, self.definition.design.alpha
+        match looks:
+            case FixedLooks():
+                return FixedSchedule()
+            case GroupSequentialLooks():
+                return GroupSequentialSchedule(looks.at, looks.spending)
+            case AlwaysValidLooks():
+                return AlwaysValidSchedule(alpha)
+
+    @cached_property
+    def inflation(self) -> float:
+        """How many times the members of a fixed design the schedule needs for the same power."""
+        return self.schedule.inflation(self.alpha_each, self.definition.design.power)
+
+    def looks(self) -> tuple[PlannedLook, ...]:
+        """The planned looks of a group-sequential design, with the bound of one comparison at each."""
+        if not isinstance(self.schedule, GroupSequentialSchedule):
+            return ()
+        bounds = self.schedule.bounds(self.alpha_each)
+        spent = self.schedule.spent(self.definition.design.alpha)
+        planned = zip(self.schedule.information, bounds, spent, strict=True)
+        return tuple(
+            PlannedLook(
+                number, fraction, math.ceil(fraction * self.total), bound, nominal_level(bound), error
+            )
+            for number, (fraction, bound, error) in enumerate(planned, start=1)
+        )
+
     def arms(self) -> tuple[ArmPower, ...]:
         """Each offer arm against control at the family's per-comparison level."""
         return tuple(self._arm(arm) for arm in self.definition.offer_arms)
@@ -104,11 +145,12 @@ class Plan:
     def _arm(self, arm: Arm) -> ArmPower:
         members, control = self.members[arm.id], self.members[CONTROL]
         share = members / self.total if self.total else 0.0
-        if self.metric is None or not members or not control or members + control <= 2:
+        if self.metric is None or not members or not control or members + control <= _FEWEST:
             return ArmPower(arm.id, share, members, None, None, None)
         reached = None
         if self.effect is not None:
-            reached = power(self.metric, self.effect, members, control, self.alpha_each)
+            fixed = power(self.metric, self.effect, members, control, self.alpha_each)
+            reached = self.schedule.power(fixed, self.alpha_each)
         needed = None if self.effect is None else math.ceil(self._needed(arm))
         return ArmPower(
             arm.id, share, members, reached, self._detectable(self.metric, members, control), needed
@@ -118,12 +160,16 @@ class Plan:
         """None where even the largest possible effect would be missed too often."""
         wanted = self.definition.design.power
         furthest = abs(metric.furthest(self.direction))
+        # A fixed test of so many members has the power that these members have with the looks.
+        arm, versus = members / self.inflation, control / self.inflation
+        if min(arm, versus) < 1 or arm + versus <= _FEWEST:
+            return None
         if math.isfinite(furthest):
             largest = self.direction * furthest
-            if power(metric, largest, members, control, self.alpha_each) < wanted:
+            if power(metric, largest, arm, versus, self.alpha_each) < wanted:
                 return None
         return detectable_effect(
-            metric, members, control, power=wanted, alpha=self.alpha_each, direction=self.direction
+            metric, arm, versus, power=wanted, alpha=self.alpha_each, direction=self.direction
         )
 
     def _needed(self, arm: Arm) -> float:
@@ -134,7 +180,7 @@ class Plan:
         found = sample_size(
             self.metric, self.effect, power=wanted, alpha=self.alpha_each, versus_per_arm=ratio
         )
-        return found.arm
+        return found.arm * self.inflation
 
     def _guardrail(self, guardrail: Guardrail) -> GuardrailPower:
         limit, baseline = signed_limit(guardrail), self.past.mean(guardrail.metric)
@@ -145,7 +191,7 @@ class Plan:
         if metric is None or not absolute or not control or not min(arms) or not _possible(metric, absolute):
             return GuardrailPower(guardrail.metric, limit, baseline, None)
         least = min(non_inferiority_power(metric, absolute, members, control, LEVEL) for members in arms)
-        return GuardrailPower(guardrail.metric, limit, baseline, least)
+        return GuardrailPower(guardrail.metric, limit, baseline, self.schedule.power(least, 2 * LEVEL))
 
     def _planned(self, name: str, baseline: float | None, *, adjusted: bool) -> PlannedMetric | None:
         explained = self.past.explained(name) if adjusted else 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from experiments.decision.sentences import Sentences
+from experiments.decision.sentences import PACKAGE, Sentences
 from experiments.design.cost import costs_of_member
 from experiments.design.plan import Plan
 from experiments.documents import ArmPower, Reason
@@ -38,6 +38,7 @@ def judge_plan(plan: Plan, eligible: int, sentences: Sentences) -> PlanVerdict:
         *_underpowered(plan, arms, sentences),
     ]
     notes = [*_powered(plan, arms, sentences, feasible=not against), *_weak_guardrails(plan, sentences)]
+    notes += _looks(plan, sentences)
     notes += [*_budget(plan, eligible, sentences), *_control_share(plan, sentences)]
     if against:
         return PlanVerdict(False, (*against, *notes), sentences.next_step("redesign"))
@@ -110,6 +111,19 @@ def _powered(plan: Plan, arms: tuple[ArmPower, ...], sentences: Sentences, *, fe
             power=f"{plan.definition.design.power:.0%}",
         )
     ]
+
+
+def _looks(plan: Plan, sentences: Sentences) -> list[Reason]:
+    """When a design that looks more than once is read, and what that costs in members."""
+    times = f"{plan.inflation:.3f}"
+    planned = plan.looks()
+    if planned:
+        comma = sentences.words.say(PACKAGE, "figure.comma")
+        at = comma.join(f"{look.information:.0%} (z {look.bound:.3f})" for look in planned)
+        return [sentences.plan("looks_group_sequential", times=times, at=at)]
+    if plan.definition.design.looks.kind == "always_valid":
+        return [sentences.plan("looks_always_valid", times=times)]
+    return []
 
 
 def _weak_guardrails(plan: Plan, sentences: Sentences) -> list[Reason]:

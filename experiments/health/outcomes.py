@@ -41,20 +41,22 @@ class OutcomeHealth:
             yield from self._missingness(self.measurement.metrics[name])
 
     def _window_open(self) -> HealthCheck:
-        """An open window fails: a fixed design is read once, when nobody can add to a metric any more."""
+        """An open window fails, unless this is an interim look, which counts the members whose window has closed."""
         window = self.measurement.window
         if window.closes_at is None:
             return self.wording.told("window_open", "pass", "no_window")
         closes = self.wording.moment(window.closes_at)
         if not window.is_open:
             return self.wording.told("window_open", "pass", "window_closed", closes=closes)
+        members = sum(self.measurement.assigned_to(arm.id) for arm in self.definition.all_arms)
+        at_look = self.measurement.everybody is not None
         return self.wording.told(
             "window_open",
-            "fail",
-            "window_open",
+            "pass" if at_look else "fail",
+            "window_of_look" if at_look else "window_open",
             closes=closes,
             open=f"{window.open_members:,}",
-            members=f"{sum(self.measurement.counts.values()):,}",
+            members=f"{members:,}",
         )
 
     def _heavy_tails(self) -> Iterable[HealthCheck]:

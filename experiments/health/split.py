@@ -57,7 +57,7 @@ class SplitHealth:
         return self.definition.all_arms
 
     def _arm_missing(self) -> HealthCheck:
-        missing = [self.wording.arm(arm.id) for arm in self._arms if not self.measurement.members(arm.id)]
+        missing = [self.wording.arm(arm.id) for arm in self._arms if not self.measurement.assigned_to(arm.id)]
         if missing:
             return self.wording.told("arm_missing", "fail", "arm_missing", arms=self.wording.listed(missing))
         return self.wording.told("arm_missing", "pass", "arms_present", count=len(self._arms))
@@ -129,7 +129,7 @@ class SplitHealth:
         )
         if planned is None:
             return
-        members = sum(self.measurement.counts.values())
+        members = sum(self.measurement.assigned_to(arm.id) for arm in self._arms)
         status: CheckStatus = "pass"
         if members < planned * (1.0 if limit is None else limit):
             status = "warn" if limit is None else "fail"

@@ -49,11 +49,18 @@ class ConfidenceSequence:
     @property
     def interval(self) -> tuple[float, float]:
         """The 1 - alpha interval at this look."""
-        spread = self._spread
-        half = self.std_error * math.sqrt(
-            (spread + 1) / spread * (math.log(spread + 1) - 2 * math.log(self.alpha))
-        )
+        half = self.critical(self.alpha) * self.std_error
         return self.estimate - half, self.estimate + half
+
+    def critical(self, alpha: float) -> float:
+        """Half the width of the 1 - alpha interval in standard errors; the tuning stays that of the own level.
+
+        Raises:
+            ValueError: alpha is not in (0, 1).
+        """
+        require_probability(alpha, "alpha")
+        spread = self._spread
+        return math.sqrt((spread + 1) / spread * (math.log(spread + 1) - 2 * math.log(alpha)))
 
     def p_value(self, null: float = 0.0, alternative: Alternative = "two-sided") -> float:
         """The alpha at which this look's interval just excludes the null.

@@ -9,6 +9,7 @@ from typing import Literal
 
 from sqlglot import exp
 
+from experiments.assignment.assigned import Assigned
 from experiments.definition.metrics import BinaryMetric, RatioMetric
 from experiments.definition.model import Definition
 from experiments.engines.protocol import Engine
@@ -115,6 +116,8 @@ class Measurement:
         assigned: The same members, also by batch and planned send day.
         repeated_members: Members who stand in the assignment more than once.
         pilots: Variable to the value that its sums were taken about.
+        everybody: Cell to everybody assigned, where `counts` and `metrics` hold only the members whose windows have
+            closed; None where they hold everybody. `window`, `assigned` and `repeated_members` are about everybody.
     """
 
     counts: Mapping[Cell, int]
@@ -123,26 +126,35 @@ class Measurement:
     assigned: tuple[MemberCount, ...]
     repeated_members: int
     pilots: Mapping[str, float]
+    everybody: Mapping[Cell, int] | None = None
 
     def members(self, arm: str, segment: str | None = None) -> int:
-        """Members assigned to an arm, overall or in one segment."""
+        """Members of an arm that are measured, overall or in one segment."""
         return sum(
             n for cell, n in self.counts.items() if cell.arm == arm and segment in {None, cell.segment}
         )
 
+    def assigned_to(self, arm: str) -> int:
+        """Members assigned to an arm, whether their windows have closed or not."""
+        return sum(n for cell, n in (self.everybody or self.counts).items() if cell.arm == arm)
 
-def measure(experiment: Experiment, units: Units) -> Measurement:
+
+def measure(experiment: Experiment, units: Units, everybody: Assigned | None = None) -> Measurement:
     """Take the moments of every metric in the engine; no member's row leaves it.
 
     There is one aggregate query for each group of metrics that count the same members: one for all metrics that drop
     nobody, and one for each set of metrics that drop the same members.
+
+    Args:
+        experiment: The definition, the engine and the moment.
+        units: The members to measure.
+        everybody: Everybody assigned, where `units` are only those whose windows have closed.
     """
     definition, engine = experiment.definition, experiment.engine
     experiment.progress("Taking the moments of every metric by arm, segment and stratum")
-    assigned = _assigned(experiment, units)
-    counts: dict[Cell, int] = {}
-    for each in assigned:
-        counts[each.cell] = counts.get(each.cell, 0) + each.members
+    whole = units if everybody is None else everybody
+    assigned = _assigned(experiment, whole)
+    counts = _counts(assigned if everybody is None else _assigned(experiment, units))
     pilots = mean_pilots(engine, units.relation, _variables(units))
     metrics: dict[str, MetricMoments] = {}
     for complete, names in _sample_groups(definition, units).items():
@@ -151,11 +163,19 @@ def measure(experiment: Experiment, units: Units) -> Measurement:
     return Measurement(
         counts=counts,
         metrics={name: metrics[name] for name in definition.metrics},
-        window=window_state(definition, engine, units.relation, experiment.now),
+        window=window_state(definition, engine, whole.relation, experiment.now),
         assigned=assigned,
-        repeated_members=_repeated(engine, units),
+        repeated_members=_repeated(engine, whole),
         pilots=pilots,
+        everybody=None if everybody is None else _counts(assigned),
     )
+
+
+def _counts(assigned: Iterable[MemberCount]) -> dict[Cell, int]:
+    counts: dict[Cell, int] = {}
+    for each in assigned:
+        counts[each.cell] = counts.get(each.cell, 0) + each.members
+    return counts
 
 
 @dataclass(frozen=True)
@@ -252,8 +272,8 @@ def _dropped(counts: Mapping[Cell, int], cells: Mapping[Cell, Moments]) -> dict[
     return dropped
 
 
-def _assigned(experiment: Experiment, units: Units) -> tuple[MemberCount, ...]:
-    planned = units.columns[PLANNED]
+def _assigned(experiment: Experiment, members: Units | Assigned) -> tuple[MemberCount, ...]:
+    planned = members.columns[PLANNED]
     zone = experiment.definition.zone
     day = experiment.engine.local_date(experiment.engine.instant(column(PLANNED), planned, zone), zone)
     rows = exp.select(
@@ -262,7 +282,7 @@ def _assigned(experiment: Experiment, units: Units) -> tuple[MemberCount, ...]:
     groups = ("arm", "segment", "stratum", "batch", "day")
     query = (
         exp.select(*map(column, groups), named(exp.Count(this=exp.Star()), "members"))
-        .from_(rows.from_(relation(units.relation)).subquery("assigned"))
+        .from_(rows.from_(relation(members.relation)).subquery("assigned"))
         .group_by(*map(column, groups))
         .order_by(*map(column, groups))
     )
@@ -272,9 +292,9 @@ def _assigned(experiment: Experiment, units: Units) -> tuple[MemberCount, ...]:
     )
 
 
-def _repeated(engine: Engine, units: Units) -> int:
+def _repeated(engine: Engine, whole: Units | Assigned) -> int:
     times = named(exp.Count(this=exp.Star()), "times")
-    members = exp.select(times).from_(relation(units.relation)).group_by(column("member"))
+    members = exp.select(times).from_(relation(whole.relation)).group_by(column("member"))
     repeated = count_where(column("times") > number(1))
     (row,) = fetch_rows(engine, exp.select(named(repeated, "repeated")).from_(members.subquery("members")))
     return int(row["repeated"])

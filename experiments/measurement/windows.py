@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from sqlglot import exp
 
+from experiments.assignment.assigned import Assigned
 from experiments.definition.metrics import BinaryMetric, CountMetric, MeasuredMetric, Metric, SumMetric
 from experiments.definition.model import Definition
 from experiments.engines.protocol import Engine
+from experiments.experiment import Experiment
 from experiments.queries import column, count_where, fetch_rows, named, relation
 
 PLANNED = "planned_send_at"
+
+_CLOSED = "closed"
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,34 @@ def in_window(engine: Engine, happened: exp.Expr, planned: exp.Expr, days: int) 
     return exp.and_(happened >= planned, happened.copy() < closes)
 
 
+def closed_members(experiment: Experiment, assigned: Assigned) -> Assigned:
+    """The members assigned whose longest window has closed at the experiment's `now`: those an interim look counts.
+
+    Everybody where no metric has a window. Metrics are then measured, capped and imputed from these members alone, so
+    that a look shows nothing of outcomes that are half known.
+    """
+    days = longest_window(experiment.definition)
+    if not days:
+        return assigned
+    closes = experiment.engine.add_days(column(PLANNED), days)
+    has_closed = closes <= experiment.engine.instant_literal(experiment.now)
+    members = exp.select(exp.Star()).from_(relation(assigned.relation)).where(has_closed)
+    experiment.engine.create(_CLOSED, members)
+    return replace(assigned, relation=_CLOSED)
+
+
+def longest_window(definition: Definition) -> int:
+    """The days of the longest window of any metric; 0 where no metric has one."""
+    found = [window_days(definition, metric) for metric in definition.metrics.values()]
+    return max((days for days in found if days is not None), default=0)
+
+
 def window_state(definition: Definition, engine: Engine, units: str, now: datetime) -> WindowState:
     """Whether every member's longest window has closed at `now`; one that closes at `now` has closed."""
-    days = [found for metric in definition.metrics.values() if (found := window_days(definition, metric))]
+    days = longest_window(definition)
     if not days:
         return WindowState(0, None)
-    closes = engine.add_days(column(PLANNED), max(days))
+    closes = engine.add_days(column(PLANNED), days)
     still_open = count_where(closes > engine.instant_literal(now))
     last = named(exp.Max(this=closes.copy()), "closes_at")
     (row,) = fetch_rows(engine, exp.select(named(still_open, "open"), last).from_(relation(units)))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from experiments.definition.draft import Draft, Problem
-from experiments.definition.goals import Design, Goals, GroupSequentialLooks, Guardrail
+from experiments.definition.goals import Design, FixedLooks, Goals, GroupSequentialLooks, Guardrail
 from experiments.definition.metrics import BinaryMetric, RatioMetric
 from experiments.definition.origin import KeyPath
 from experiments.definition.rules.metrics import unknown_metric
@@ -65,12 +65,12 @@ def _check_guardrail(draft: Draft, key: KeyPath, guardrail: Guardrail) -> Iterat
 def _check_design(draft: Draft, design: Design) -> Iterator[Problem]:
     if isinstance(design.looks, GroupSequentialLooks) and draft.sound("design", "looks"):
         yield from _check_looks(design.looks.at)
-        if design.correction in _UNPLANNABLE:
-            yield Problem(
-                ("design", "correction"),
-                f"`{design.correction}` has no planned looks",
-                "write holm, bonferroni or none, or `looks: {kind: fixed}`",
-            )
+    if not isinstance(design.looks, FixedLooks) and design.correction in _UNPLANNABLE:
+        yield Problem(
+            ("design", "correction"),
+            f"`{design.correction}` has no planned looks",
+            "write holm, bonferroni or none, or `looks: {kind: fixed}`",
+        )
     for index, name in enumerate(design.covariates):
         key: KeyPath = ("design", "covariates", index)
         if name in design.covariates[:index]:
