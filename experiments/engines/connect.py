@@ -9,6 +9,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from experiments.definition.errors import InputError
 from experiments.engines.protocol import Engine
 
+MOST_THREADS = 256
+"""DuckDB starts as many threads as it is told to, and the machine suffers."""
+
 
 def connect(url: str = "duckdb://", *, files: Sequence[Path] = ()) -> Engine:
     """Open the engine that a URL names.
@@ -32,10 +35,10 @@ def connect(url: str = "duckdb://", *, files: Sequence[Path] = ()) -> Engine:
     options = dict(parse_qsl(parts.query))
     unknown = sorted(set(options) - {"threads", "memory_limit"})
     threads = options.get("threads")
-    if unknown or (threads is not None and not (threads.isdecimal() and int(threads) > 0)):
+    if unknown or (threads is not None and not (threads.isdecimal() and 0 < int(threads) <= MOST_THREADS)):
         raise InputError.single(
-            f"--engine: the option {unknown[0] if unknown else 'threads'} is unknown or not a number",
-            "use ?threads=2 and ?memory_limit=4GB, joined by &",
+            f"--engine: the option {unknown[0] if unknown else 'threads'} is unknown or out of range",
+            f"use ?threads=2 (at most {MOST_THREADS}) and ?memory_limit=4GB, joined by &",
         )
     # DuckDB is loaded when it is used, so that an error on the command line costs nothing.
     from experiments.engines.duckdb import DuckDBEngine

@@ -225,7 +225,13 @@ def test_quantile_is_the_smallest_value_with_enough_rows_at_or_below_it(values: 
 
 @pytest.mark.parametrize(
     "url",
-    ["mysql://user:secret@host/db", "duckdb://?colour=1", "duckdb://?threads=x", "duckdb:///no/such.duckdb"],
+    [
+        "mysql://user:secret@host/db",
+        "duckdb://?colour=1",
+        "duckdb://?threads=x",
+        "duckdb://?threads=9999",
+        "duckdb:///no/such.duckdb",
+    ],
 )
 def test_a_wrong_engine_is_an_input_error_without_credentials(url: str) -> None:
     with pytest.raises(InputError, match="--engine") as caught:
