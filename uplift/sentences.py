@@ -26,6 +26,8 @@ class PolicyWords:
     def reason(self, gate: GateResult, kind: PolicyKind, single: Rule, members: int) -> str:
         """Why the chosen policy is the chosen one; one sentence, and a second where not everybody was learned from."""
         rivals = [each for each in gate.contenders if each.kind in PERSONALISED]
+        # One that came to the same offer for everybody in every fold has a gain of exactly 0, which tells nothing.
+        rivals = [each for each in rivals if each.over_single.std_error > 0] or rivals
         facts = {"metric": self.metric, "single": self.arm(single)}
         if kind in PERSONALISED:
             text = self._say(
