@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -55,11 +55,11 @@ class GroupSequentialBounds:
 
     def bound(self, alpha: float) -> float:
         """The z beyond which a two-sided test at alpha rejects; infinite where nothing may be spent yet."""
-        return self._bound(alpha / 2)
+        return spending_bounds(self.information, self._spend(alpha / 2))[-1]
 
     def nominal_level(self, alpha: float) -> float:
         """The two-sided level of that bound: an ordinary p-value up to it rejects; 0 where nothing may be spent."""
-        return nominal_level(self.bound(alpha))
+        return _nominal_level(self, alpha)
 
     def spent(self, alpha: float) -> float:
         """The two-sided error spent up to this look."""
@@ -74,7 +74,7 @@ class GroupSequentialBounds:
         if p_value <= 0:
             return _SMALLEST
         z = -float(ndtri(p_value / sides))
-        heights, levels = self._table
+        heights, levels = _table(self)
         if z >= heights[-1]:
             return _SMALLEST
         return min(1.0, sides * math.exp(float(levels(z)))) if z > heights[0] else 1.0
@@ -88,26 +88,29 @@ class GroupSequentialBounds:
 
         return allowed
 
-    def _bound(self, one_sided: float) -> float:
-        return spending_bounds(self.information, self._spend(one_sided))[-1]
 
-    @cached_property
-    def _table(self) -> tuple[Array, Callable[[float], Array]]:
-        """Bounds, rising, and the logarithm of the one-sided level as a monotone function of them."""
-        from scipy.interpolate import CubicSpline
+@lru_cache(maxsize=256)
+def _nominal_level(bounds: GroupSequentialBounds, alpha: float) -> float:
+    """Kept, because every comparison of a look asks for the same few levels."""
+    return nominal_level(bounds.bound(alpha))
 
-        # Even steps of the normal quantile are near to even steps of the bound.
-        ends = -ndtri(np.array([_LARGEST, _SMALLEST]))
-        scores = np.linspace(ends[0], ends[1], _NODES)
-        levels = ndtr(-scores)
-        heights = np.array([self._bound(float(level)) for level in levels])
-        # Where nothing may be spent at a level, the bound is infinite, and is so at every smaller level.
-        finite = int(np.isfinite(heights).sum())
-        heights, levels = heights[:finite], levels[:finite]
-        rising = np.diff(heights, prepend=-math.inf) > _LEAST_STEP
-        kept = heights[rising]
-        found: Callable[[float], Array] = CubicSpline(kept, np.log(levels[rising]))
-        return kept, found
+
+@lru_cache(maxsize=64)
+def _table(bounds: GroupSequentialBounds) -> tuple[Array, Callable[[float], Array]]:
+    """Bounds, rising, and the logarithm of the one-sided level as a monotone function of them."""
+    from scipy.interpolate import CubicSpline
+
+    # Even steps of the normal quantile are near to even steps of the bound.
+    ends = -ndtri(np.array([_LARGEST, _SMALLEST]))
+    levels = ndtr(-np.linspace(ends[0], ends[1], _NODES))
+    heights = np.array([bounds.bound(2 * float(level)) for level in levels])
+    # Where nothing may be spent at a level, the bound is infinite, and is so at every smaller level.
+    finite = int(np.isfinite(heights).sum())
+    heights, levels = heights[:finite], levels[:finite]
+    rising = np.diff(heights, prepend=-math.inf) > _LEAST_STEP
+    kept = heights[rising]
+    found: Callable[[float], Array] = CubicSpline(kept, np.log(levels[rising]))
+    return kept, found
 
 
 class ComparisonAtLook(ABC):
