@@ -33,7 +33,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 
 calibration: $(VENV)/.dev
-	$(BIN)/python benchmarks/calibration.py
+	$(BIN)/python -m benchmarks.calibration --runs 20000 --page docs/calibration.md
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 13), "Offerwise needs Python 3.11 or 3.12; name one with make PYTHON=..."'

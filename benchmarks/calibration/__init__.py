@@ -1,0 +1,1 @@
+"""Simulations that judge the error rates and the coverage of every statistic."""
