@@ -13,7 +13,7 @@ from typing import Literal
 from sqlglot import exp
 
 from experiments.engines.protocol import Engine
-from experiments.queries import number
+from experiments.queries import coalesce, column, number
 
 Purpose = Literal["sample", "send", "explore", "holdout", "fold", "learn"]
 """What a draw beside that of the arm is for; each has a hash of its own."""
@@ -21,6 +21,16 @@ Purpose = Literal["sample", "send", "explore", "holdout", "fold", "learn"]
 DIGITS = 13
 STEPS = 16**DIGITS
 _SEPARATOR = "|"
+
+
+def unit_key(engine: Engine, unit: str | None) -> exp.Expr:
+    """What a member of the assignment is drawn by: the key of `audience.unit`, else the member's own.
+
+    A member who has left the data has no unit any more, and is one alone.
+    """
+    if unit is None:
+        return column("member")
+    return coalesce(engine.as_key(column(unit)), column("member"))
 
 
 def arm_hash(engine: Engine, salt: str, key: exp.Expr) -> exp.Expr:

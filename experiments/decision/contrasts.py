@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from experiments.decision.looks import Look
 from experiments.definition.model import Definition
 from experiments.inference.adjustment import LinComparison
+from experiments.inference.cluster_robust import ClusterComparison
 from experiments.inference.comparison import Comparison, compare
 from experiments.inference.moments import Moments, pool
 from experiments.inference.ratios import DeltaRatioComparison
@@ -22,7 +23,9 @@ class Contrasts:
 
     The estimand is the intention-to-treat effect per assigned member, by the rules of the estimator: pooled score or
     exact for binary metrics, Welch for means, the delta method for ratios; with `adjusted`, Lin's regression on the
-    metric's covariates and, with `stratified`, the strata weighted by their share of the members of all arms.
+    metric's covariates and, with `stratified`, the strata weighted by their share of the members of all arms. Where units
+    of several members were assigned, every variance is CR2 by unit; where the definition names the member's own key as the
+    unit, adjusted ones are HC2.
 
     Attributes:
         metrics: Moments of each metric, by arm, segment and stratum.
@@ -55,11 +58,27 @@ class Contrasts:
             return None
         if measured.denominator and not all(side.average(measured.denominator) > 0 for side in sides):
             return None
-        found = self._adjust(measured, arm, versus, segment) or _unadjusted(measured, *sides)
+        found = (
+            self._by_unit(measured, arm, versus, segment)
+            or self._adjust(measured, arm, versus, segment)
+            or _unadjusted(measured, *sides)
+        )
         if self.look is None:
             return found
         events = sum(side.nonzero_count(measured.value) for side in sides)
         return self.look.read(found, arm, versus, events)
+
+    def _by_unit(
+        self, measured: MetricMoments, arm: str, versus: str, segment: str | None
+    ) -> ClusterComparison | None:
+        """The comparison by sums of units; None where members were assigned alone and there is nothing to adjust with."""
+        sides = measured.by_unit(arm, segment), measured.by_unit(versus, segment)
+        if sides[0] is None or sides[1] is None:
+            return None
+        adjusted = self.adjusted and bool(measured.covariates)
+        if sides[0].is_single and sides[1].is_single and not adjusted:
+            return None
+        return ClusterComparison(sides[0], sides[1], measured.value, adjusted, measured.denominator)
 
     def _adjust(
         self, measured: MetricMoments, arm: str, versus: str, segment: str | None

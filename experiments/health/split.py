@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from experiments.definition.arms import Arm
 from experiments.definition.model import Definition
@@ -17,6 +17,7 @@ WARN_BELOW = 0.01
 """A p-value below this warns."""
 
 Group = TypeVar("Group", bound=Hashable)
+_Groups: TypeAlias = Mapping[Hashable, Mapping[str, int]]
 
 _LEAST_EXPECTED = 5
 """Members that the shares must promise every arm of a group before its chi-square is taken."""
@@ -40,16 +41,19 @@ class SplitHealth:
         """Every check that applies.
 
         Our own stratified draw is checked exactly; arms that were recorded or drawn by hash, segments and send days by
-        Pearson's chi-square. Segments (and days) are one family: the smallest p-value times their number.
+        Pearson's chi-square. Segments (and days) are one family: the smallest p-value times their number. Where shops or
+        households were assigned, they are what is counted, and none may have members in two arms.
         """
         yield self._arm_missing()
         if self.definition.assignment.method == "stratified":
             yield self._exact_counts()
         else:
             yield self._sample_ratio()
-        yield from self._by("sample_ratio_by_segment", lambda each: each.cell.segment)
-        yield from self._by("sample_ratio_by_day", lambda each: each.day)
+        segments, days = self._by_segment_and_day()
+        yield from self._by("sample_ratio_by_segment", segments)
+        yield from self._by("sample_ratio_by_day", days)
         yield self._duplicates()
+        yield from self._units_split()
         yield from self._sample_below_plan()
 
     @property
@@ -63,7 +67,8 @@ class SplitHealth:
         return self.wording.told("arm_missing", "pass", "arms_present", count=len(self._arms))
 
     def _sample_ratio(self) -> HealthCheck:
-        counts = self._counts(self.measurement.assigned)
+        units = self.measurement.unit_counts
+        counts = self._counts(self.measurement.assigned) if units is None else self._whole(units.arms)
         members = sum(counts.values())
         if not members:
             return self.wording.told("sample_ratio", "fail", "nobody")
@@ -76,7 +81,8 @@ class SplitHealth:
             "planned": f"{round(furthest.share * members):,}",
         }
         status = self._status(p_value)
-        return self.wording.told("sample_ratio", status, f"split_{status}", p_value, **facts)
+        of_units = "" if units is None else "units_"
+        return self.wording.told("sample_ratio", status, f"{of_units}split_{status}", p_value, **facts)
 
     def _exact_counts(self) -> HealthCheck:
         """Every arm of every stratum and batch has its share of the members, within one."""
@@ -99,11 +105,22 @@ class SplitHealth:
         counts = self._counts(self.measurement.assigned)
         return self.wording.told("sample_ratio", "pass", "split_exact", counts=self.wording.counts(counts))
 
-    def _by(self, check: str, group_of: Callable[[MemberCount], Hashable]) -> Iterable[HealthCheck]:
+    def _by_segment_and_day(self) -> tuple[_Groups, _Groups]:
+        """What the arms have in each segment, and on each planned send day: units, where those were assigned."""
+        units, assigned = self.measurement.unit_counts, self.measurement.assigned
+        if units is not None:
+            return self._whole_groups(units.segments), self._whole_groups(units.days)
+        by_segment = _grouped(assigned, lambda each: each.cell.segment)
+        by_day = _grouped(assigned, lambda each: each.day)
+        return (
+            {segment: self._counts(members) for segment, members in by_segment.items()},
+            {day: self._counts(members) for day, members in by_day.items()},
+        )
+
+    def _by(self, check: str, groups: _Groups) -> Iterable[HealthCheck]:
         """The split within groups that are large enough; nothing where there are no two."""
         found: list[tuple[float, Hashable]] = []
-        for group, members in _grouped(self.measurement.assigned, group_of).items():
-            counts = self._counts(members)
+        for group, counts in groups.items():
             least = min(arm.share for arm in self._arms) * sum(counts.values())
             if least >= _LEAST_EXPECTED:
                 found.append((self._p_value(counts), group))
@@ -120,6 +137,17 @@ class SplitHealth:
         if repeated:
             return self.wording.told("duplicates", "fail", "duplicates", members=f"{repeated:,}")
         return self.wording.told("duplicates", "pass", "no_duplicates")
+
+    def _units_split(self) -> Iterable[HealthCheck]:
+        """A unit with members in several arms was not assigned as one; its variance would be wrong."""
+        units = self.measurement.unit_counts
+        if units is None:
+            return
+        name, count = self.definition.audience.unit, sum(units.arms.values())
+        if units.split:
+            yield self.wording.told("units_split", "fail", "units_split", units=f"{units.split:,}", unit=name)
+        else:
+            yield self.wording.told("units_split", "pass", "units_whole", units=f"{count:,}", unit=name)
 
     def _sample_below_plan(self) -> Iterable[HealthCheck]:
         """Fails below the definition's limit, and warns where there is no limit and members are fewer than planned."""
@@ -144,6 +172,13 @@ class SplitHealth:
         for each in members:
             counts[each.cell.arm] += each.members
         return counts
+
+    def _whole(self, counts: Mapping[str, int]) -> dict[str, int]:
+        """The counts of every arm, 0 where there is nobody."""
+        return {arm.id: counts.get(arm.id, 0) for arm in self._arms}
+
+    def _whole_groups(self, groups: Mapping[Any, Mapping[str, int]]) -> _Groups:
+        return {group: self._whole(counts) for group, counts in groups.items()}
 
     def _p_value(self, counts: Mapping[str, int]) -> float:
         shares = [float(arm.share) for arm in self._arms]

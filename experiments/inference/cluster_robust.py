@@ -67,7 +67,7 @@ class ClusterComparison(WaldComparison):
     @property
     def method(self) -> str:
         """`cluster_cr2`, or `lin_hc2` where every cluster is one member and there are covariates."""
-        single = all(side.members == len(side.clusters) for side in (self.arm, self.versus))
+        single = self.arm.is_single and self.versus.is_single
         return "lin_hc2" if single and self.adjusted and self.arm.covariates else "cluster_cr2"
 
     @cached_property

@@ -117,10 +117,23 @@ class ClusterSums:
         counts, sums, products = together
         return self._grouped(self.names, self.covariates, self.pilot, numbers, (counts, sums, products))
 
+    def select(self, outcomes: Sequence[str]) -> ClusterSums:
+        """The same clusters and covariates, fewer outcomes, in the order asked for."""
+        first = len(self.names) - self.covariates
+        at = [*(self.names.index(name) for name in outcomes), *range(first, len(self.names))]
+        names = tuple(self.names[place] for place in at)
+        pilot, sums, products = self.pilot[at], self.sums[:, at], self.products[:, at]
+        return ClusterSums(names, self.covariates, pilot, self.clusters, self.counts, sums, products)
+
     @property
     def members(self) -> int:
         """Members of all clusters."""
         return int(self.counts.sum())
+
+    @property
+    def is_single(self) -> bool:
+        """Whether no cluster has more than one member."""
+        return self.members == len(self.clusters)
 
     def mean(self, name: str) -> float:
         """Mean of a column over the members.

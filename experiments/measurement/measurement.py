@@ -10,15 +10,19 @@ from typing import Literal
 from sqlglot import exp
 
 from experiments.assignment.assigned import Assigned
+from experiments.assignment.draws import unit_key
 from experiments.definition.metrics import BinaryMetric, RatioMetric
 from experiments.definition.model import Definition
 from experiments.engines.protocol import Engine
 from experiments.experiment import Experiment
+from experiments.inference.clusters import ClusterSums
 from experiments.inference.moments import Moments, pool
 from experiments.measurement.cells import Cell
+from experiments.measurement.cluster_query import ClusterQuery
 from experiments.measurement.formulas import measured_parts
 from experiments.measurement.member_values import missing_rule
 from experiments.measurement.moments_query import MomentsQuery, cell_columns, cell_of, mean_pilots
+from experiments.measurement.unit_counts import UnitCounts, count_units
 from experiments.measurement.units import Units, build_units
 from experiments.measurement.windows import PLANNED, WindowState, window_state
 from experiments.queries import coalesce, column, count_where, fetch_rows, named, number, relation
@@ -56,6 +60,7 @@ class MetricMoments:
         raw: Arm to the moments of the uncapped value (and denominator) under the same variable names; None where
             nothing is capped.
         dropped: Arm to its members left out because their value is missing (`missing: drop`).
+        clusters: Cell (without strata) to the sums by unit of assignment; None where that is the member.
     """
 
     metric: str
@@ -67,6 +72,7 @@ class MetricMoments:
     cap: float | None
     raw: Mapping[str, Moments] | None
     dropped: Mapping[str, int]
+    clusters: Mapping[Cell, ClusterSums] | None = None
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -77,6 +83,17 @@ class MetricMoments:
     def arm(self, arm: str, segment: str | None = None) -> Moments:
         """The moments of an arm, overall or in one segment; of nobody where there is no such member."""
         return pool([Moments.zero(self.variables), *self.strata(arm, segment).values()])
+
+    def by_unit(self, arm: str, segment: str | None = None) -> ClusterSums | None:
+        """The sums of an arm by unit of assignment, overall or in one segment; None where that is the member."""
+        if self.clusters is None:
+            return None
+        parts = (
+            sums
+            for cell, sums in self.clusters.items()
+            if cell.arm == arm and segment in {None, cell.segment}
+        )
+        return sum(parts, start=ClusterSums.nobody(self.variables, len(self.covariates)))
 
     def strata(self, arm: str, segment: str | None = None) -> dict[str, Moments]:
         """The moments of an arm by stratum, overall or in one segment."""
@@ -116,6 +133,7 @@ class Measurement:
         assigned: The same members, also by batch and planned send day.
         repeated_members: Members who stand in the assignment more than once.
         pilots: Variable to the value that its sums were taken about.
+        unit_counts: How many units of assignment each arm has; None where the unit is the member.
         everybody: Cell to everybody assigned, where `counts` and `metrics` hold only the members whose windows have
             closed; None where they hold everybody. `window`, `assigned` and `repeated_members` are about everybody.
     """
@@ -127,6 +145,7 @@ class Measurement:
     repeated_members: int
     pilots: Mapping[str, float]
     everybody: Mapping[Cell, int] | None = None
+    unit_counts: UnitCounts | None = None
 
     def members(self, arm: str, segment: str | None = None) -> int:
         """Members of an arm that are measured, overall or in one segment."""
@@ -159,7 +178,8 @@ def measure(experiment: Experiment, units: Units, everybody: Assigned | None = N
     metrics: dict[str, MetricMoments] = {}
     for complete, names in _sample_groups(definition, units).items():
         asked = [_asked(definition, units, name) for name in names]
-        metrics |= _moments(engine, units, complete, asked, pilots, counts)
+        found = _moments(engine, units, complete, asked, pilots, counts)
+        metrics |= _with_clusters(experiment, units, complete, found, pilots)
     return Measurement(
         counts=counts,
         metrics={name: metrics[name] for name in definition.metrics},
@@ -168,6 +188,7 @@ def measure(experiment: Experiment, units: Units, everybody: Assigned | None = N
         repeated_members=_repeated(engine, whole),
         pilots=pilots,
         everybody=None if everybody is None else _counts(assigned),
+        unit_counts=count_units(experiment, whole),
     )
 
 
@@ -256,6 +277,33 @@ def _moments(
             dropped=_dropped(counts, by_cell),
         )
     return found
+
+
+def _with_clusters(
+    experiment: Experiment,
+    units: Units,
+    complete: tuple[str, ...],
+    found: Mapping[str, MetricMoments],
+    pilots: Mapping[str, float],
+) -> Mapping[str, MetricMoments]:
+    """The metrics with their sums by unit of assignment, where the definition names one."""
+    unit, engine = experiment.definition.audience.unit, experiment.engine
+    if unit is None:
+        return found
+    experiment.progress(f"Taking the sums of every metric by {unit}")
+    covariates = tuple(units.covariate_columns.values())
+    outcomes = {name: _outcomes(each) for name, each in found.items()}
+    every = tuple(dict.fromkeys(name for names in outcomes.values() for name in names))
+    query = ClusterQuery(unit_key(engine, unit), pilots, complete, every, covariates)
+    sums = query.run(engine, units.relation)
+    return {
+        name: replace(each, clusters={cell: of.select(outcomes[name]) for cell, of in sums.items()})
+        for name, each in found.items()
+    }
+
+
+def _outcomes(measured: MetricMoments) -> tuple[str, ...]:
+    return measured.variables[: len(measured.variables) - len(measured.covariates)]
 
 
 def _by_arm(cells: Mapping[Cell, Moments], names: tuple[str, ...]) -> dict[str, Moments]:

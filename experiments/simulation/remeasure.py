@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.inference.clusters import ClusterSums
 from experiments.inference.moments import Moments
 from experiments.measurement.cells import Cell
 from experiments.measurement.measurement import Measurement, MetricMoments
@@ -32,6 +33,25 @@ class _Counted:
     columns: tuple[int, ...]
     centred: NDArray[np.float64]
     nonzero: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class _Sorted:
+    """Rows in the order of their cells.
+
+    Attributes:
+        names: The columns.
+        pilots: The value that each column is centred about.
+        centred: Shape (rows, columns).
+        cells: The number of each row's cell.
+        units: The number of each row's unit of assignment.
+    """
+
+    names: tuple[str, ...]
+    pilots: NDArray[np.float64]
+    centred: NDArray[np.float64]
+    cells: NDArray[np.integer]
+    units: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +143,33 @@ class Remeasure:
                 found[self._cell(number)] = Moments.from_sums(
                     names, pilots, int(end - start), block.sum(axis=0), block.T @ block, hits.tolist()
                 )
-        return {name: self._metric(name, found, members) for name in counted.metrics}
+        metrics = {name: self._metric(name, found, members) for name in counted.metrics}
+        if self.sample.unit is None:
+            return metrics
+        units = self.sample.unit[counted.rows][order]
+        sums = self._by_unit(metrics, _Sorted(names, pilots, centred, numbers[order], units))
+        return {name: replace(metric, clusters=sums[name]) for name, metric in metrics.items()}
+
+    def _by_unit(
+        self, metrics: Mapping[str, MetricMoments], rows: _Sorted
+    ) -> dict[str, dict[Cell, ClusterSums]]:
+        """Metric to the sums by unit of each arm and segment."""
+        covariates = next(iter(metrics.values())).covariates
+        outcomes = tuple(name for name in rows.names if name not in covariates)
+        at = [rows.names.index(name) for name in (*outcomes, *covariates)]
+        groups: dict[Cell, list[int]] = {}
+        for number in np.unique(rows.cells):
+            cell = self._cell(int(number))
+            groups.setdefault(Cell(cell.arm, cell.segment, ""), []).append(int(number))
+        found: dict[str, dict[Cell, ClusterSums]] = {name: {} for name in metrics}
+        for cell, numbers in groups.items():
+            own = np.isin(rows.cells, numbers)
+            values = rows.centred[own][:, at] + rows.pilots[at]
+            sums = ClusterSums.from_rows(outcomes, covariates, values, rows.units[own], rows.pilots[at])
+            for name, metric in metrics.items():
+                own_outcomes = metric.variables[: len(metric.variables) - len(covariates)]
+                found[name][cell] = sums.select(own_outcomes)
+        return found
 
     def _metric(self, name: str, found: Mapping[Cell, Moments], members: Mapping[Cell, int]) -> MetricMoments:
         template = self.sample.metrics[name]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlglot import exp
 
-from experiments.assignment.draws import purpose_hash
+from experiments.assignment.draws import purpose_hash, unit_key
 from experiments.definition.model import Definition
 from experiments.engines.protocol import Engine
 from experiments.measurement.measurement import Measurement, MetricMoments
@@ -39,7 +39,7 @@ class MemberSample:
         place: Shape (n,): the number of each member's place.
         group: Shape (n,): the number of each member's stratum and batch, within which arms are drawn by rank.
         unit: Shape (n,): the number of the unit that each member is drawn with; None where that is the member.
-        metrics: Every metric of the definition as it was measured: kind, variables and cap.
+        metrics: Every metric of the definition: kind, variables and cap, without moments.
         available: Members there are; more than n where the sample is bounded.
     """
 
@@ -78,7 +78,7 @@ def fetch_sample(
     covariates = tuple(units.covariate_columns.values())
     variables = tuple(dict.fromkeys((*units.metric_columns.values(), *covariates)))
     pilots = {name: measurement.pilots[name] for name in variables}
-    drawn_by = column("member") if unit is None else coalesce(engine.as_key(column(unit)), column("member"))
+    drawn_by = unit_key(engine, unit)
     query = (
         exp.select(
             *cell_columns()[1:],
@@ -105,9 +105,14 @@ def fetch_sample(
         place=place,
         group=np.unique(np.column_stack([stratum, batch]), axis=0, return_inverse=True)[1].ravel(),
         unit=None if unit is None else _codes(table, _UNIT)[1],
-        metrics=measurement.metrics,
+        metrics={name: _emptied(metric) for name, metric in measurement.metrics.items()},
         available=sum(measurement.counts.values()),
     )
+
+
+def _emptied(metric: MetricMoments) -> MetricMoments:
+    """How a metric is measured, without what was measured."""
+    return replace(metric, cells={}, raw=None, clusters=None if metric.clusters is None else {})
 
 
 def _value(name: str, pilots: Mapping[str, float], covariates: Sequence[str]) -> exp.Expr:
