@@ -66,7 +66,8 @@ class Effect:
     """One difference between two arms on one metric, overall (`segment` None) or within a segment.
 
     `difference` is the mean over the members assigned to `arm` minus that of `versus`; `lift` is their ratio minus 1.
-    A bound that the data do not set (an arm of one member) is None.
+    A bound that the data do not set (an arm of one member) is None. Where the design looks more than once, p-values and
+    intervals hold at all looks together, and `method` says so: `score_group_sequential`, `welch_always_valid`.
     """
 
     metric: str

@@ -22,7 +22,7 @@ def methods_used(narrator: Narrator, analysis: Analysis) -> tuple[Term, ...]:
     """How the numbers were computed: one line for each `method` of the analysis."""
     effects = (*analysis.effects, *analysis.adjusted_effects, *analysis.arm_comparisons)
     codes = dict.fromkeys([*(e.method for e in effects), *(w.method for w in analysis.winner_corrected)])
-    return tuple(Term(narrator.method(code), narrator.say_or(f"computed.{code}", code)) for code in codes)
+    return tuple(Term(narrator.method(code), narrator.computed(code)) for code in codes)
 
 
 def terms_used(

@@ -110,6 +110,8 @@ def leading_gain(narrator: Narrator, analysis: Analysis) -> Gain | None:
 
 def _sentence(narrator: Narrator, analysis: Analysis, gain: Gain | None) -> str:
     verdict = analysis.verdict
+    if verdict.status == "too_early" and narrator.definition.design.looks.kind != "fixed":
+        return narrator.say("headline.too_early_look")
     if verdict.status in {"invalid", "too_early"}:
         return narrator.say(f"headline.{verdict.status}")
     if gain is None:

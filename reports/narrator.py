@@ -8,6 +8,7 @@ from experiments.definition.goals import Guardrail
 from experiments.definition.model import Definition
 from experiments.documents import Effect
 from experiments.experiment import Experiment
+from experiments.inference.look_names import ALWAYS_VALID, GROUP_SEQUENTIAL
 from experiments.language import Words
 from reports.numbers import Numbers, decimals
 from reports.tables import Cell, absent
@@ -61,8 +62,16 @@ class Narrator:
         return self.say("name.everybody") if segment is None else segment
 
     def method(self, method: str) -> str:
-        """A method's name; its code where this room has no words for it."""
-        return self.say_or(f"method.{method}", method)
+        """A method's name, with the kind of look where it has the bounds of one; its code where there are no words for it."""
+        estimator, look = _at_look(method)
+        name = self.say_or(f"method.{estimator}", estimator)
+        return self.say(f"at_look.{look}", method=name) if look else name
+
+    def computed(self, method: str) -> str:
+        """How a method computes, in one or two sentences; its code where there are no words for it."""
+        estimator, look = _at_look(method)
+        how = self.say_or(f"computed.{estimator}", estimator)
+        return self.say(f"at_look_computed.{look}", computed=how) if look else how
 
     # Figures.
 
@@ -177,3 +186,11 @@ class Narrator:
     def guardrail_of(self, metric: str) -> Guardrail | None:
         """The guardrail on a metric, as the definition writes it."""
         return next((rail for rail in self.definition.goals.guardrails if rail.metric == metric), None)
+
+
+def _at_look(method: str) -> tuple[str, str]:
+    """A method's estimator and its kind of look; the latter is empty in a fixed design."""
+    for look in (GROUP_SEQUENTIAL, ALWAYS_VALID):
+        if method.endswith(f"_{look}"):
+            return method.removesuffix(f"_{look}"), look
+    return method, ""

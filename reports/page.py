@@ -15,6 +15,7 @@ from reports.figures import metric_charts, segment_chart
 from reports.follow_up import follow_up
 from reports.glossary import Term, methods_used, terms_used
 from reports.headline import Headline, read_headline
+from reports.looks import looks_table, planned_looks_table
 from reports.narrator import Narrator
 from reports.plans import (
     assigned_table,
@@ -139,7 +140,8 @@ def build_page(experiment: Experiment, documents: Documents) -> Page:
     headline = follow_up(
         narrator, read_headline(narrator, analysis), analysis, documents.uplift, documents.rollout
     )
-    checks = _section(narrator, "health", tables=(checks_table(narrator, analysis.health),))
+    health = checks_table(narrator, analysis.health), looks_table(narrator, analysis)
+    checks = _section(narrator, "health", tables=health)
     results = _results(narrator, analysis)
     believed = analysis.verdict.status in {"rollout", "no_rollout"}
     sections = (
@@ -241,12 +243,13 @@ def _beforehand(narrator: Narrator, documents: Documents) -> tuple[Section, ...]
     design, assignment = documents.design, documents.assignment
     if design is not None:
         sentences = tuple(reason.text for reason in design.reasons)
-        folded = (
+        planned = (
             plan_table(narrator, design),
             power_table(narrator, design),
             guardrail_power_table(narrator, design),
+            planned_looks_table(narrator, design),
         )
-        sections.append(_section(narrator, "plan", sentences=sentences, folded=folded))
+        sections.append(_section(narrator, "plan", sentences=sentences, folded=planned))
     if assignment is not None:
         folded = (
             assigned_table(narrator, assignment),

@@ -117,6 +117,7 @@ def _arms(narrator: Narrator) -> Table:
 
 def show_design(console: Console, design: Design, experiment: Experiment) -> None:
     """The plan: whether it works, its figures, what each arm and each guardrail can show."""
+    from reports.looks import planned_looks_table
     from reports.plans import guardrail_power_table, plan_table, power_table, refused_table
 
     narrator = Narrator.of(experiment)
@@ -125,6 +126,7 @@ def show_design(console: Console, design: Design, experiment: Experiment) -> Non
         plan_table(narrator, design),
         power_table(narrator, design),
         guardrail_power_table(narrator, design),
+        planned_looks_table(narrator, design),
         refused_table(narrator, design.eligible, design.refused),
     ):
         draw_table(console, table)
@@ -157,6 +159,7 @@ def show_analyze(console: Console, analysis: Analysis, experiment: Experiment) -
     from reports.accounts import cost_table, money_table
     from reports.checks import checks_table
     from reports.headline import read_headline
+    from reports.looks import looks_table
     from reports.results import (
         effects_table,
         factorial_table,
@@ -176,6 +179,7 @@ def show_analyze(console: Console, analysis: Analysis, experiment: Experiment) -
         factorial_table(narrator, analysis),
         winner_table(narrator, analysis),
         checks_table(narrator, analysis.health),
+        looks_table(narrator, analysis),
         money_table(narrator, analysis),
         cost_table(narrator, analysis),
     ):

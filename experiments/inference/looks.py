@@ -14,12 +14,10 @@ from scipy.special import ndtr, ndtri
 from experiments.inference.always_valid import ConfidenceSequence
 from experiments.inference.comparison import Comparison
 from experiments.inference.lift import Lift, log_ratio_lift
+from experiments.inference.look_names import ALWAYS_VALID, GROUP_SEQUENTIAL
 from experiments.inference.moments import Array
 from experiments.inference.sequential import SpendingName, nominal_level, spending_bounds, spending_function
 from experiments.inference.tails import Alternative
-
-GROUP_SEQUENTIAL = "group_sequential"
-ALWAYS_VALID = "always_valid"
 
 LEAST_EVENTS = 100
 """Events of both arms together from which an asymptotic confidence sequence is trusted."""
