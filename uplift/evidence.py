@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 
 from experiments.assignment.assigned import Assigned, assigned_members
 from experiments.data.catalogue import Catalogue, open_data
 from experiments.decision.contrasts import Contrasts, read_by_decision
+from experiments.decision.decision import is_settled
 from experiments.decision.eligibility import judge_arms
 from experiments.decision.guardrails import judge_guardrails
 from experiments.decision.look_ledger import LookLedger
-from experiments.decision.looks import look_already_taken
+from experiments.decision.looks import Look, look_already_taken
 from experiments.decision.obstacles import find_obstacle
 from experiments.decision.sentences import Sentences
 from experiments.definition.errors import InputError, RefusedError
+from experiments.definition.goals import FixedLooks
+from experiments.documents import GuardrailResult
 from experiments.experiment import Experiment
 from experiments.health.health import check_health
 from experiments.measurement.measurement import Measurement, Units, build_units, measure
+from experiments.measurement.windows import closed_members
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everybody assigned, measured, of a test that is whole and over.
+    """The members of a test that is whole and decided, measured.
 
     Attributes:
         experiment: The experiment.
         catalogue: Its data.
-        assigned: Its members.
-        units: Their metrics.
+        assigned: Everybody assigned.
+        units: The metrics of those that count: everybody, or where the design looks more than once, the members of the
+            last look that `analyze` took.
         measurement: The moments of the metrics.
         sentences: Words for figures.
+        look: That look; None for a fixed design.
     """
 
     experiment: Experiment
@@ -39,20 +46,23 @@ class Evidence:
     units: Units
     measurement: Measurement
     sentences: Sentences
+    look: Look | None = None
+
+    @cached_property
+    def contrasts(self) -> Contrasts:
+        """The contrasts that the decision reads."""
+        return read_by_decision(self.experiment.definition, self.measurement.metrics, self.look)
+
+    @cached_property
+    def guardrails(self) -> tuple[GuardrailResult, ...]:
+        """The guardrails, as the decision reads them."""
+        raw = Contrasts(self.measurement.metrics, look=self.look)
+        return judge_guardrails(self.experiment.definition, raw)
 
     @cached_property
     def eligible(self) -> tuple[str, ...]:
-        """The arms that the definition's rule lets be rolled out.
-
-        Raises:
-            RefusedError: The design looks more than once, and these members were not looked at by `analyze`.
-        """
-        definition, metrics = self.experiment.definition, self.measurement.metrics
-        book = LookLedger(self.experiment.workspace).read()
-        look = look_already_taken(definition, self.measurement, book, self.experiment.now)
-        reading = read_by_decision(definition, metrics, look)
-        guardrails = judge_guardrails(definition, Contrasts(metrics, look=look))
-        found = judge_arms(definition, reading, guardrails, self.sentences)
+        """The arms that the definition's rule lets be rolled out."""
+        found = judge_arms(self.experiment.definition, self.contrasts, self.guardrails, self.sentences)
         return tuple(each.arm for each in found if each.eligible)
 
 
@@ -60,20 +70,46 @@ def open_evidence(experiment: Experiment) -> Evidence:
     """Read and measure the test.
 
     Raises:
-        RefusedError: A health check fails, such as the sample ratio: what is learned from a broken split misleads.
+        RefusedError: A health check fails, such as the sample ratio: what is learned from a broken split misleads. Or
+            the design looks more than once, and no look has settled the decision yet.
         InputError: The data do not fit the definition.
     """
-    definition = experiment.definition
     catalogue = open_data(experiment)
     assigned = assigned_members(experiment, catalogue)
+    sentences = Sentences(experiment.definition, experiment.words)
     experiment.progress("Measuring every member assigned")
-    units = build_units(experiment, catalogue, assigned)
-    measurement = measure(experiment, units)
-    sentences = Sentences(definition, experiment.words)
-    obstacle = find_obstacle(definition, check_health(experiment, assigned, measurement), sentences)
+    if isinstance(experiment.definition.design.looks, FixedLooks):
+        units = build_units(experiment, catalogue, assigned)
+        evidence = Evidence(experiment, catalogue, assigned, units, measure(experiment, units), sentences)
+    else:
+        evidence = _at_last_look(experiment, catalogue, assigned, sentences)
+    _refuse_undecided(evidence)
+    return evidence
+
+
+def _at_last_look(
+    experiment: Experiment, catalogue: Catalogue, assigned: Assigned, sentences: Sentences
+) -> Evidence:
+    """What the last look read, however long ago that was: later members are another look, which `analyze` alone takes."""
+    book = LookLedger(experiment.workspace).read()
+    then = experiment
+    if book is not None and book.looks:
+        then = replace(experiment, now=datetime.fromisoformat(book.looks[-1].taken_at))
+    units = build_units(then, catalogue, closed_members(then, assigned))
+    measurement = measure(then, units, assigned)
+    look = look_already_taken(experiment.definition, measurement, book, then.now)
+    return Evidence(experiment, catalogue, assigned, units, measurement, sentences, look)
+
+
+def _refuse_undecided(evidence: Evidence) -> None:
+    definition, look, sentences = evidence.experiment.definition, evidence.look, evidence.sentences
+    health = check_health(evidence.experiment, evidence.assigned, evidence.measurement)
+    last = look is None or look.final
+    obstacle = find_obstacle(definition, health, sentences, at_the_end=last)
     if obstacle is not None:
         raise RefusedError((reason.text for reason in obstacle.reasons), obstacle.next_step)
-    return Evidence(experiment, catalogue, assigned, units, measurement, sentences)
+    if not (last or is_settled(definition, evidence.contrasts, evidence.guardrails, sentences)):
+        raise RefusedError([sentences.reason("look_undecided").text], sentences.next_step("look"))
 
 
 def value_metric_of(experiment: Experiment, asked: str | None) -> str:

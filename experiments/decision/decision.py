@@ -61,7 +61,12 @@ def decide(definition: Definition, evidence: Evidence, sentences: Sentences) -> 
     return Verdict("rollout", choice.winner, choice.by_segment, reasons, sentences.next_step(code))
 
 
-def is_settled(definition: Definition, evidence: Evidence, sentences: Sentences) -> bool:
+def is_settled(
+    definition: Definition,
+    contrasts: Contrasts,
+    guardrails: tuple[GuardrailResult, ...],
+    sentences: Sentences,
+) -> bool:
     """Whether an interim look settles the decision, so that it need not wait for the next look.
 
     Some arm shows everything that the rule asks for, or every arm is proven to miss it. A rule that asks for no proof
@@ -69,10 +74,10 @@ def is_settled(definition: Definition, evidence: Evidence, sentences: Sentences)
     """
     rule = definition.decision.eligible_if
     if rule.primary is None and rule.value_low_above is None:
-        family = overall_family(definition, evidence.contrasts, definition.goals.primary.metric)
+        family = overall_family(definition, contrasts, definition.goals.primary.metric)
         if all(p > definition.design.alpha for p in family.p_values()):
             return False
-    judged = judge_arms(definition, evidence.contrasts, evidence.guardrails, sentences)
+    judged = judge_arms(definition, contrasts, guardrails, sentences)
     return any(arm.eligible for arm in judged) or all(arm.ruled_out for arm in judged)
 
 

@@ -13,7 +13,11 @@ from experiments.design.design import design
 from experiments.documents import Analysis, Effect
 from experiments.inference.proportions import compare_proportions
 from experiments.inference.score import TwoByTwo
+from offerwise.journey import Journey
 from offerwise.opening import open_experiment
+from uplift.documents import Rollout
+from uplift.evidence import open_evidence
+from uplift.rollout import rollout
 
 from .campaign import BEFORE, DAYS, assigned, book, buy, draw, looked, morning, write
 
@@ -204,6 +208,39 @@ def test_another_plan_a_clock_set_back_and_a_damaged_ledger_are_refused(tmp_path
     book(file).write_text(book(file).read_text(encoding="utf8")[:-40], encoding="utf8")
     with pytest.raises(OutsideError, match="ledger of looks"):
         looked(file, END)
+
+
+def test_a_rollout_follows_an_early_stop_and_waits_for_one(tmp_path: Path) -> None:
+    assignment = {"method": "hash", "sample_size": 1_500}
+    rollout_to = {"to": "eligible_not_sampled", "holdout_share": 0.1, "explore_share": 0.0}
+    file = write(tmp_path, assignment=assignment, rollout=rollout_to)
+    drawn = draw(file)
+    buy(file, drawn, MUCH)
+
+    def sent(day: int) -> Rollout:
+        with open_experiment(file, out=tmp_path / "runs", now=morning(day)) as experiment:
+            return rollout(experiment)
+
+    with pytest.raises(RefusedError, match="not looked at yet"):
+        sent(5)
+    with open_experiment(file, out=tmp_path / "runs", now=morning(5) + timedelta(hours=1)) as experiment:
+        stopped = Journey(experiment).analyze()
+    assert (stopped.verdict.status, stopped.look) == ("rollout", 1)
+    # A day later more windows have closed; the rollout rests on what the look read, and nobody of the test is in it.
+    document = sent(6)
+    assert document.members == 500
+    assert {offer.arm for offer in document.offers if offer.members} == {"mail"}
+
+
+def test_policies_wait_for_a_look_that_settles_the_decision(tmp_path: Path) -> None:
+    file = write(tmp_path)
+    buy(file, draw(file), NOTHING)
+    looked(file, morning(5))
+    with (
+        open_experiment(file, out=tmp_path / "runs", now=morning(6)) as experiment,
+        pytest.raises(RefusedError, match="too early for a verdict"),
+    ):
+        open_evidence(experiment)
 
 
 def test_a_broken_split_spends_nothing(tmp_path: Path) -> None:
