@@ -15,9 +15,9 @@ from experiments.measurement.cells import Cell
 from experiments.queries import (
     Row,
     all_of,
+    as_double,
     coalesce,
     column,
-    count_where,
     double,
     fetch_rows,
     is_null,
@@ -88,7 +88,9 @@ class MomentsQuery:
                 value = coalesce(value, double(self.pilots[name]))
             away = exp.paren(value.copy()) - double(self.pilots[name])
             rows = rows.select(named(value, f"x{i}"), named(away, f"z{i}"))
-            nonzero = count_where(exp.NEQ(this=column(f"x{i}"), expression=number(0)))
+            # A sum of doubles is several times faster than a conditional count, and exact up to 2^53.
+            is_nonzero = exp.NEQ(this=column(f"x{i}"), expression=number(0))
+            nonzero = exp.Sum(this=as_double(exp.cast(is_nonzero, exp.DType.INT)))
             found = found.select(named(exp.Sum(this=column(f"z{i}")), f"s{i}"), named(nonzero, f"k{i}"))
         for i, j in self._pairs():
             product = exp.Mul(this=column(f"z{i}"), expression=column(f"z{j}"))
