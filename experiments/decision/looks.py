@@ -22,6 +22,12 @@ from experiments.measurement.measurement import Measurement
 NEAR = 0.02
 """A planned look is due from this much information before its fraction; it spends what was reached, not what was planned."""
 
+LEAST_STEP = 0.01
+"""Information that an unplanned look must add to the last one."""
+
+_SAME = 0.001
+"""Looks this near in information read the same data but for a few members: at the end they are one."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -202,7 +208,8 @@ def _is_final(
 
 def _path(earlier: tuple[LookTaken, ...], information: float) -> tuple[float, ...]:
     """The information of every look; where the end turns out to be at the last look's own, the two are one."""
-    return (*(look.information for look in earlier if look.information < information), information)
+    before = (look.information for look in earlier if look.information < information - _SAME)
+    return (*before, information)
 
 
 def _is_due(definition: Definition, past: tuple[LookTaken, ...], information: float, *, final: bool) -> bool:
@@ -211,7 +218,7 @@ def _is_due(definition: Definition, past: tuple[LookTaken, ...], information: fl
         return True
     since = past[-1].information if past else 0.0
     if looks.unplanned == "spend":
-        return information > since
+        return information >= since + LEAST_STEP
     reached = [at for at in looks.at[:-1] if at <= information + NEAR]
     return bool(reached) and information > since and (not past or reached[-1] > since + NEAR)
 

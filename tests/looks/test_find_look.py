@@ -139,6 +139,13 @@ def test_an_end_at_the_last_looks_own_members_is_one_with_it(tmp_path: Path) -> 
     assert end.taken(definition).bound < book.looks[1].bound
 
 
+def test_an_unplanned_look_must_add_information(tmp_path: Path) -> None:
+    definition = planned(tmp_path, THIRDS | {"unplanned": "spend"})
+    book = after(definition, members(1_000, 100), members(1_000, 150))
+    assert isinstance(find_look(definition, members(3_000, 155), book, NOW), NotDue)
+    assert isinstance(find_look(definition, members(3_000, 160), book, NOW), Look)
+
+
 def test_members_beyond_the_plan_spend_no_more(tmp_path: Path) -> None:
     definition = planned(tmp_path)
     end = find_look(definition, members(3_300, 1_100), after(definition, members(1_000, 300)), NOW)
