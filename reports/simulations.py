@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from experiments.simulation.documents import Scenario, SimulatedRate, Simulation
+from collections.abc import Sequence
+
+from experiments.simulation.documents import RateStatus, Scenario, SimulatedRate, Simulation
 from reports.narrator import Narrator
 from reports.tables import Cell, Column, Row, Table, absent, row, words
 
 _EXPERIMENTS = "experiments"
+_WORST_FIRST: Sequence[RateStatus] = ("fail", "pass", "unjudged")
 
 
 def simulation_table(narrator: Narrator, simulation: Simulation, scenario: Scenario) -> Table | None:
-    """The rates of one scenario; None where it was not simulated."""
-    rates = [rate for rate in simulation.rates if rate.scenario == scenario]
-    if not rates:
+    """The rates of one scenario, the arms of a metric in one row; None where it was not simulated."""
+    groups: dict[tuple[str, str | None, float | None], list[SimulatedRate]] = {}
+    for rate in simulation.rates:
+        if rate.scenario == scenario:
+            groups.setdefault((rate.kind, rate.metric, rate.target), []).append(rate)
+    if not groups:
         return None
     say = narrator.say
     return Table(
@@ -26,12 +32,12 @@ def simulation_table(narrator: Narrator, simulation: Simulation, scenario: Scena
             Column(say("column.bounds")),
             Column(say("column.result"), align="left"),
         ),
-        rows=tuple(_rate_row(narrator, rate) for rate in rates),
+        rows=tuple(_row(narrator, rates) for rates in groups.values()),
     )
 
 
-def planted_sentence(narrator: Narrator, simulation: Simulation) -> str:
-    """What was simulated, in a sentence."""
+def simulated_sentence(narrator: Narrator, simulation: Simulation) -> str:
+    """What was simulated."""
     facts = {
         "runs": narrator.numbers.count(simulation.runs),
         "members": narrator.numbers.count(simulation.members),
@@ -50,27 +56,32 @@ def planted_sentence(narrator: Narrator, simulation: Simulation) -> str:
     return narrator.say("headline.between").join((sentence, told))
 
 
-def _rate_row(narrator: Narrator, rate: SimulatedRate) -> Row:
+def _row(narrator: Narrator, rates: Sequence[SimulatedRate]) -> Row:
+    """Rates of one kind over the arms: their range, the narrowest bounds, the worst result."""
     say, share = narrator.say, narrator.numbers.share
-    bounds = absent(say("why.not_judged"))
-    if rate.low is not None and rate.high is not None:
-        bounds = words(narrator.numbers.interval(share(rate.low), share(rate.high)))
-    place = [
-        *([] if rate.metric is None else [narrator.metric(rate.metric)]),
-        *([] if rate.arm is None else [narrator.arm(rate.arm)]),
-    ]
-    result = words(say("status.unjudged"))
-    if rate.status != "unjudged":
-        result = Cell(say(f"status.{rate.status}"), status=rate.status)
+    first = rates[0]
+    low, high = min(rate.rate for rate in rates), max(rate.rate for rate in rates)
+    simulated = share(low) if low == high else narrator.numbers.interval(share(low), share(high))
+    target, bounds = absent(say("why.not_judged")), absent(say("why.not_judged"))
+    if first.target is not None:
+        target = words(narrator.numbers.level(first.target))
+    lows = [rate.low for rate in rates if rate.low is not None]
+    highs = [rate.high for rate in rates if rate.high is not None]
+    if lows and highs:
+        bounds = words(narrator.numbers.interval(share(max(lows)), share(min(highs))))
+    status = min((rate.status for rate in rates), key=_WORST_FIRST.index)
+    arms = say("simulation.arms", count=len(rates)) if len(rates) > 1 else ""
+    result = Cell(say(f"status.{status}"), status=None if status == "unjudged" else status)
     return row(
         [
-            words(narrator.words.say(_EXPERIMENTS, f"simulated.{rate.kind}"), ", ".join(place)),
-            words(share(rate.rate)),
-            absent(say("why.not_judged"))
-            if rate.target is None
-            else words(narrator.numbers.level(rate.target)),
+            words(
+                narrator.words.say(_EXPERIMENTS, f"simulated.{first.kind}"),
+                "" if first.metric is None else narrator.metric(first.metric),
+            ),
+            words(simulated, arms),
+            target,
             bounds,
             result,
         ],
-        strong=rate.status == "fail",
+        strong=status == "fail",
     )

@@ -232,11 +232,11 @@ def show_rollout(console: Console, rollout: Rollout, experiment: Experiment) -> 
 
 def show_simulation(console: Console, simulation: Simulation, experiment: Experiment) -> None:
     """The simulated rates without and with an effect, then the verdict on the engine."""
-    from reports.simulations import planted_sentence, simulation_table
+    from reports.simulations import simulated_sentence, simulation_table
 
     narrator = Narrator.of(experiment)
     _heading(console, narrator.say("terminal.simulation", id=simulation.experiment))
-    _line(console, planted_sentence(narrator, simulation), "dim")
+    _line(console, simulated_sentence(narrator, simulation), "dim")
     draw_table(console, simulation_table(narrator, simulation, "aa"))
     draw_table(console, simulation_table(narrator, simulation, "ab"))
     console.print()

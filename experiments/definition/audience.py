@@ -109,7 +109,10 @@ class Audience(Block):
     snapshot: date | None = None
     """Only rows before 00:00 of this day decide eligibility, segment and covariates."""
     unit: ColumnName | None = None
-    """The column whose values are assigned together (a shop, a household); the member when absent."""
+    """The column whose values are assigned together (a shop, a household), so that variances are by them; the member when absent.
+
+    The member's own key changes no draw, and asks for HC2 variances of adjusted estimates.
+    """
     include: Expression | None = None
     """Who is eligible: a condition over members and features."""
     exclude_lists: tuple[str, ...] = ()

@@ -24,7 +24,7 @@ def judge_rates(done: Sequence[tuple[Trials, Tally]]) -> tuple[SimulatedRate, ..
     """Every rate of the scenarios; those with a promise are judged together at `LEVEL`.
 
     Tests of exact level (score, t, Dunnett) are judged on both sides. What is conservative by construction is judged
-    only where it errs too often: exact tests, other corrections, verdicts that ask for several things, and means with
+    only where it errs too often: exact tests, confidence sequences, other corrections, verdicts that ask for several things, and means with
     fewer than `FEWEST_NONZERO` non-zero values in an arm. Power is shown beside the design's and judged by nobody.
     """
     rates = [rate for trials, tally in done for rate in _Telling(trials, tally).rates()]
@@ -73,8 +73,8 @@ class _Telling:
         return [arm.id for arm in self.trials.definition.offer_arms]
 
     def _type_one_errors(self, metric: str, family: FamilyTally) -> Iterator[SimulatedRate]:
-        for arm, rejected, exact in zip(self._arms, family.rejected, family.exact, strict=True):
-            side: Side = "above" if exact or self._has_heavy_tails(metric) else "both"
+        for arm, rejected, loose in zip(self._arms, family.rejected, family.conservative, strict=True):
+            side: Side = "above" if loose or self._has_heavy_tails(metric) else "both"
             yield self._rate("type_one_error", metric, arm, int(rejected), self._alpha, side)
 
     def _family_wise_error(self, metric: str, family: FamilyTally) -> Iterator[SimulatedRate]:
@@ -122,7 +122,7 @@ class _Telling:
 
     def _is_loose(self, metric: str, family: FamilyTally) -> bool:
         """Whether tests of a metric may err less often than their level says."""
-        return bool(np.any(family.exact)) or self._has_heavy_tails(metric)
+        return bool(np.any(family.conservative)) or self._has_heavy_tails(metric)
 
     def _has_heavy_tails(self, metric: str) -> bool:
         measured = self.trials.sample.metrics[metric]

@@ -58,6 +58,16 @@ class MemberSample:
         """How many members there are to draw."""
         return len(self.values)
 
+    def first(self, members: int) -> MemberSample:
+        """The first members, who are a random part of all."""
+        return replace(
+            self,
+            values=self.values[:members],
+            place=self.place[:members],
+            group=self.group[:members],
+            unit=None if self.unit is None else self.unit[:members],
+        )
+
     def at(self, variable: str) -> int:
         """The position of a column."""
         return self.variables.index(variable)

@@ -16,6 +16,7 @@ from experiments.simulation.judge import LEVEL, judge_rates
 from experiments.simulation.parallel import run_trials
 from experiments.simulation.planting import Planting, plan_planting
 from experiments.simulation.sample import LARGEST_SAMPLE, MemberSample, fetch_sample
+from experiments.simulation.schedule import fractions
 from experiments.simulation.tally import Tally
 from experiments.simulation.trial import Trials
 
@@ -33,7 +34,8 @@ def simulate(
 
     The members are those assigned, or before the draw those who were eligible one window before the snapshot, each with
     what they did. A/A: outcomes stay, whatever arm is drawn. A/B: the design's minimum effect is planted in the primary
-    metric of every other offer arm. Each simulated experiment is measured, compared and decided on as a real one.
+    metric of every other offer arm. Each simulated experiment is measured, compared and decided on as a real one, at
+    every look that the design plans.
 
     Args:
         experiment: The experiment.
@@ -146,8 +148,9 @@ def _reasons(
     reasons += [_outside(experiment, rate) for rate in failed[:_FAILED_SHOWN]]
     if planting is None:
         reasons.append(say("nothing_planted"))
-    if definition.design.looks.kind != "fixed":
-        reasons.append(say("one_look"))
+    at = fractions(definition)
+    if len(at) > 1:
+        reasons.append(say("looks", at=", ".join(f"{part:.0%}" for part in at)))
     if sample.available > sample.members:
         reasons.append(say("bounded", members=f"{sample.members:,}", available=f"{sample.available:,}"))
     return tuple(reasons)

@@ -10,12 +10,57 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, eq=False)
+class Seen:
+    """What one trial has shown so far of one metric's comparisons with control, arm by arm.
+
+    Attributes:
+        rejected: An unadjusted p-value was at most alpha.
+        conservative: The test errs at most as often as its level says.
+        covered: Every unadjusted interval covered the true difference.
+        proven: An adjusted p-value was at most alpha.
+        found: One was, with the sign that is good.
+        all_covered: Every adjusted interval of every arm covered.
+    """
+
+    rejected: NDArray[np.bool_]
+    conservative: NDArray[np.bool_]
+    covered: NDArray[np.bool_]
+    proven: NDArray[np.bool_]
+    found: NDArray[np.bool_]
+    all_covered: bool
+
+    def then(self, later: Seen) -> Seen:
+        """This look and a later one."""
+        return Seen(
+            self.rejected | later.rejected,
+            self.conservative | later.conservative,
+            self.covered & later.covered,
+            self.proven | later.proven,
+            self.found | later.found,
+            self.all_covered and later.all_covered,
+        )
+
+    def tally(self, has_effect: NDArray[np.bool_]) -> FamilyTally:
+        """What the trial counts for, given which arms have an effect."""
+        false = int((self.proven & ~has_effect).sum())
+        return FamilyTally(
+            rejected=self.rejected.astype(np.int64),
+            conservative=self.conservative.astype(np.int64),
+            covered=self.covered.astype(np.int64),
+            found=self.found.astype(np.int64),
+            any_false=int(false > 0),
+            false_share=false / int(self.proven.sum()) if false else 0.0,
+            all_covered=int(self.all_covered),
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class FamilyTally:
     """What happened to one metric's comparisons with control over some trials; tallies add.
 
     Attributes:
         rejected: Per arm: trials with an unadjusted p-value of at most alpha.
-        exact: Per arm: trials in which the test was an exact one.
+        conservative: Per arm: trials whose test errs at most as often as its level says.
         covered: Per arm: trials whose unadjusted interval covers the true difference.
         found: Per arm: trials with an adjusted p-value of at most alpha and the sign that is good.
         any_false: Trials in which an adjusted p-value rejects for an arm without an effect.
@@ -24,7 +69,7 @@ class FamilyTally:
     """
 
     rejected: NDArray[np.int64]
-    exact: NDArray[np.int64]
+    conservative: NDArray[np.int64]
     covered: NDArray[np.int64]
     found: NDArray[np.int64]
     any_false: int
@@ -34,7 +79,7 @@ class FamilyTally:
     def __add__(self, other: FamilyTally) -> FamilyTally:
         return FamilyTally(
             self.rejected + other.rejected,
-            self.exact + other.exact,
+            self.conservative + other.conservative,
             self.covered + other.covered,
             self.found + other.found,
             self.any_false + other.any_false,

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from experiments.decision.contrasts import Contrasts, read_by_decision
-from experiments.decision.decision import Evidence, decide
+from experiments.decision.decision import Evidence, decide, is_settled
 from experiments.decision.effects import overall_family, roles
 from experiments.decision.eligibility import goodness
 from experiments.decision.family import Family
@@ -17,19 +17,19 @@ from experiments.decision.guardrails import judge_guardrails
 from experiments.decision.sentences import Sentences
 from experiments.definition.model import Definition
 from experiments.documents import VerdictStatus
+from experiments.inference.look_names import ALWAYS_VALID
 from experiments.language import Words
 from experiments.measurement.measurement import Measurement
 from experiments.money.money import money_rows
 from experiments.simulation.documents import Scenario
 from experiments.simulation.planting import Planting
 from experiments.simulation.redraw import Redraw
-from experiments.simulation.remeasure import Remeasure
 from experiments.simulation.sample import MemberSample
-from experiments.simulation.tally import FamilyTally, Tally
+from experiments.simulation.schedule import Stage, plan_stages
+from experiments.simulation.tally import Seen, Tally
 
 _STREAMS: Mapping[Scenario, int] = {"aa": 0, "ab": 1}
-_EXACT = frozenset({"boschloo", "exact_conditional"})
-"""Methods whose error rate is at most the level."""
+_EXACT = ("boschloo", "exact_conditional")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,9 @@ class Trials:
     """Simulated experiments of one scenario.
 
     `aa`: outcomes stay as they are whatever arm is drawn (the sharp null hypothesis): every metric of the goals is
-    compared and the verdict is reached. `ab`: the effect is planted, and the primary metric is compared.
+    compared and the verdict is reached. `ab`: the effect is planted, and the primary metric is compared. A design that
+    looks more than once is read at each look: an error at any of them is an error, and the verdict is the first that is
+    settled.
 
     Attributes:
         definition: The plan and the rule.
@@ -76,55 +78,67 @@ class Trials:
         return Redraw.of(self.definition, self.sample)
 
     @cached_property
-    def _remeasure(self) -> Remeasure:
-        arms = [arm.id for arm in self.definition.all_arms]
+    def _stages(self) -> tuple[Stage, ...]:
         # A verdict reads metrics that no goal names, such as the parts of a formula.
         metrics = tuple(self.definition.metrics) if self.planting is None else self.metrics
-        return Remeasure.of(self.sample, arms, metrics)
+        return plan_stages(self.definition, self.sample, metrics)
 
     def _trial(self, rng: np.random.Generator) -> Tally:
         arm = self._redraw.draw(rng)
-        if self.planting is None:
-            measurement = self._remeasure.measure(arm)
-        else:
-            changed = self.planting.apply(self.sample, arm, rng)
-            measurement = self._remeasure.measure(arm, (self.planting.column, changed))
-        reading = read_by_decision(self.definition, measurement.metrics)
-        families = {
-            metric: self._family(metric, overall_family(self.definition, reading, metric))
-            for metric in self.metrics
-        }
-        rolled_out = self.planting is None and self._status(measurement, reading) == "rollout"
-        return Tally(1, families, int(rolled_out))
+        changed = None if self.planting is None else self.planting.apply(self.sample, arm, rng)
+        seen: dict[str, Seen] = {}
+        status: VerdictStatus | None = None
+        for stage in self._stages:
+            planted = None
+            if self.planting is not None and changed is not None:
+                planted = self.planting.column, changed[: stage.members]
+            measurement = stage.remeasure.measure(arm[: stage.members], planted)
+            reading = read_by_decision(self.definition, measurement.metrics, stage.look)
+            for metric in self.metrics:
+                now = self._see(metric, overall_family(self.definition, reading, metric))
+                seen[metric] = seen[metric].then(now) if metric in seen else now
+            if self.planting is None and status is None:
+                status = self._status(measurement, reading)
+        effects = np.array([self.effect(each.id) for each in self.definition.offer_arms])
+        families = {metric: each.tally(effects != 0) for metric, each in seen.items()}
+        return Tally(1, families, int(status == "rollout"))
 
-    def _family(self, metric: str, family: Family) -> FamilyTally:
+    def _see(self, metric: str, family: Family) -> Seen:
+        """What one reading shows of a metric's comparisons with control."""
         alpha, sign = family.alpha, goodness(self.definition, metric)
         place = {arm.id: number for number, arm in enumerate(self.definition.offer_arms)}
-        rejected, exact, found = (np.zeros(len(place), dtype=np.int64) for _ in range(3))
-        covered = np.ones(len(place), dtype=np.int64)
-        false, true, all_covered = 0, 0, True
+        rejected, conservative, proven, found = (np.zeros(len(place), dtype=bool) for _ in range(4))
+        covered, all_covered = np.ones(len(place), dtype=bool), True
         rows = zip(family.contrasts, family.p_values(), family.intervals, strict=True)
         for contrast, p_adjusted, (low, high) in rows:
             at, effect, comparison = place[contrast.arm], self.effect(contrast.arm), contrast.comparison
             own_low, own_high = comparison.interval(alpha)
             rejected[at] = comparison.p_value() <= alpha
-            exact[at] = comparison.method in _EXACT
+            conservative[at] = _is_conservative(comparison.method)
             covered[at] = own_low <= effect <= own_high
+            proven[at] = p_adjusted <= alpha
             found[at] = p_adjusted <= alpha and sign * comparison.difference > 0
             all_covered &= low <= effect <= high
-            false += p_adjusted <= alpha and effect == 0
-            true += p_adjusted <= alpha and effect != 0
-        share = false / (false + true) if false else 0.0
-        return FamilyTally(rejected, exact, covered, found, int(false > 0), share, int(all_covered))
+        return Seen(rejected, conservative, covered, proven, found, all_covered)
 
     def effect(self, arm: str) -> float:
         """The true difference of an arm from control, on the metrics that are compared."""
         planted = self.planting.planted if self.planting else None
         return planted.effect if planted is not None and arm in planted.arms else 0.0
 
-    def _status(self, measurement: Measurement, reading: Contrasts) -> VerdictStatus:
-        guardrails = judge_guardrails(self.definition, Contrasts(measurement.metrics))
-        money = money_rows(self.definition, measurement, reading)
+    def _status(self, measurement: Measurement, reading: Contrasts) -> VerdictStatus | None:
+        """The verdict of a reading; None at an interim look that settles nothing."""
+        definition, look = self.definition, reading.look
+        guardrails = judge_guardrails(definition, Contrasts(measurement.metrics, look=look))
         # Only the status counts; the sentences are written in one language and read by nobody.
-        sentences = Sentences(self.definition, Words())
-        return decide(self.definition, Evidence(reading, guardrails, money), sentences).status
+        sentences = Sentences(definition, Words())
+        is_last = look is None or look.final
+        if not (is_last or is_settled(definition, reading, guardrails, sentences)):
+            return None
+        money = money_rows(definition, measurement, reading)
+        return decide(definition, Evidence(reading, guardrails, money), sentences).status
+
+
+def _is_conservative(method: str) -> bool:
+    """Whether a test errs at most as often as its level says, by construction."""
+    return method.startswith(_EXACT) or method.endswith(ALWAYS_VALID)

@@ -23,7 +23,10 @@ def metric(
 
 
 def members(count: int, seed: int = 0, rate: float = 0.2) -> MemberSample:
-    """Members of two segments and two strata: whether they bought, what they spent, and a covariate."""
+    """Members of two segments and two strata: whether they bought, what they spent, and a covariate.
+
+    The other metrics of `tests.decision.campaign` stand for what they spent.
+    """
     rng = np.random.default_rng(seed)
     before = rng.normal(size=count)
     bought = (rng.random(count) < rate * np.exp(0.3 * before)).astype(float)
@@ -40,6 +43,7 @@ def members(count: int, seed: int = 0, rate: float = 0.2) -> MemberSample:
         metrics={
             "converted": metric("converted", "binary", COLUMNS[0], covariates=COLUMNS[2:]),
             "spend": metric("spend", "mean", COLUMNS[1], covariates=COLUMNS[2:]),
+            **{name: metric(name, "mean", COLUMNS[1]) for name in ("benefit", "profit", "unsubscribed")},
             "basket": metric("basket", "ratio", COLUMNS[1], COLUMNS[0]),
         },
         available=count,

@@ -24,7 +24,7 @@ def family(**changes: Any) -> FamilyTally:
     good = np.array([100, 100, 100])
     whole: dict[str, Any] = {
         "rejected": good,
-        "exact": np.zeros(3, dtype=np.int64),
+        "conservative": np.zeros(3, dtype=np.int64),
         "covered": RUNS - good,
         "found": good,
         "any_false": 90,
@@ -70,7 +70,7 @@ def test_a_broken_promise_fails(changes: dict[str, Any], failing: str, tmp_path:
 
 def test_exact_tests_may_err_less_often(tmp_path: Path) -> None:
     few = np.array([40, 40, 40])
-    rates = judged(tmp_path, family(rejected=few, exact=np.array([1, 1, 1])))
+    rates = judged(tmp_path, family(rejected=few, conservative=np.array([1, 1, 1])))
     assert {rate.status for rate in rates.values()} == {"pass"}
 
 
