@@ -108,10 +108,13 @@ class Moments:
         first, second = np.asarray(sums, dtype=float), np.asarray(products, dtype=float)
         comoment = second - np.outer(first, first) / count
         comoment = (comoment + comoment.T) / 2
-        constant = np.diag(comoment) <= _ROUNDING * np.diag(second)
+        # A column of zeros has a mean of exactly 0, or a lift over it would seem to exist.
+        zeros = np.asarray(nonzero) == 0
+        constant = (np.diag(comoment) <= _ROUNDING * np.diag(second)) | zeros
         comoment[constant, :] = 0.0
         comoment[:, constant] = 0.0
-        return cls(tuple(names), count, np.asarray(pilot, float) + first / count, comoment, tuple(nonzero))
+        mean = np.where(zeros, 0.0, np.asarray(pilot, float) + first / count)
+        return cls(tuple(names), count, mean, comoment, tuple(nonzero))
 
     def __add__(self, other: Moments) -> Moments:
         """Moments of the union of two disjoint sets of members.

@@ -118,3 +118,10 @@ def test_refusals_give_the_reason(build, reason):
 @given(rows(least=2))
 def test_variances_are_never_negative(x):
     assert np.diag(Moments.from_rows(("x", "y"), x).comoment).min() >= 0
+
+
+@given(st.floats(-1e6, 1e6), st.lists(st.integers(1, 10**6), min_size=1, max_size=5))
+def test_a_column_of_zeros_has_a_mean_of_exactly_zero_whatever_the_pilot(pilot, parts):
+    moments = pool(Moments.from_sums(("x",), [pilot], n, [n * -pilot], [[n * pilot**2]], [0]) for n in parts)
+    assert moments.average("x") == 0.0
+    assert moments.total("x") == 0.0
