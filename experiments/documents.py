@@ -176,7 +176,7 @@ class Money:
 
     `removed_by_cap` is the revenue above the winsorising cap in this arm; incremental figures are from capped values
     where the definition winsorises, attributed ones are raw. `contact_cost` is the part of `cost` that contacting the
-    members took; `cost_per_attributed_buyer` divides it by the attributed buyers, as practice does.
+    members took. `cost_per_attributed_buyer` and `cost_per_incremental_buyer` divide the same `cost`, benefits included.
     """
 
     arm: str

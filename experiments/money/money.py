@@ -85,7 +85,7 @@ class Books:
             break_even_lift=None if arm.is_control else self._break_even_lift(arm, members),
             removed_by_cap=self._removed_by_cap(arm.id),
             contact_cost=contact,
-            cost_per_attributed_buyer=contact / bought if bought else None,
+            cost_per_attributed_buyer=cost / bought if bought else None,
         )
 
     def cost(self, arm: Arm) -> float:

@@ -46,7 +46,8 @@ def test_plan_b_message_and_coupon_with_the_control_that_practice_lacks(tmp_path
     coupons = arm.cost - arm.contact_cost
     sales = arm.attributed_revenue - coupons
     gross_profit = arm.attributed_profit + arm.contact_cost
-    assert arm.cost_per_attributed_buyer == pytest.approx(5)
+    assert arm.contact_cost / arm.attributed_buyers == pytest.approx(5)
+    assert arm.cost_per_attributed_buyer == pytest.approx(5 + 5)
     assert sales / arm.attributed_buyers == pytest.approx(95)
     assert gross_profit / arm.attributed_buyers == pytest.approx(35)
     assert sales / arm.contact_cost == pytest.approx(19)
