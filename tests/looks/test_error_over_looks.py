@@ -141,6 +141,25 @@ def test_a_planted_effect_stops_early_and_nothing_is_shown_before(
     assert row.low < 0.025 < row.high
 
 
+def test_the_interval_of_an_early_winner_covers_its_effect(tmp_path: Path, rng: np.random.Generator) -> None:
+    """Stopping at the first crossing picks high estimates: an ordinary interval of the same data misses too often."""
+    definition, effect, runs = looked_at_five_times(tmp_path, "group_sequential"), 0.012, 150
+    stopped = missed = naive = 0
+    for hits in rng.binomial(STEP, np.array((RATE, RATE, RATE + effect))[:, None], (runs, len(ARMS), LOOKS)):
+        ended = next((each for each in run(definition, hits) if each.verdict.status == "rollout"), None)
+        if ended is None or ended.verdict.winner != "coupon" or ended.look == LOOKS:
+            continue
+        stopped += 1
+        (winner,) = ended.winner_corrected
+        row = next(each for each in ended.effects if each.arm == "coupon" and each.segment is None)
+        assert row.std_error is not None
+        missed += not winner.low <= effect <= winner.high
+        naive += abs(row.difference - effect) > 1.96 * row.std_error
+    assert stopped >= 30
+    assert missed <= 0.05 * runs + 2.6 * sqrt(runs * 0.05 * 0.95)
+    assert missed < naive
+
+
 def test_harm_in_every_arm_ends_the_experiment_too(tmp_path: Path, rng: np.random.Generator) -> None:
     definition = looked_at_five_times(tmp_path, "group_sequential")
     (hits,) = rng.binomial(STEP, np.array((0.09, 0.05, 0.05))[:, None], (1, len(ARMS), LOOKS))
