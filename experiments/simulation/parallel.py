@@ -6,8 +6,10 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from itertools import pairwise
 
+from experiments.definition.errors import OutsideError
 from experiments.simulation.tally import Tally
 from experiments.simulation.trial import Trials
 
@@ -23,6 +25,9 @@ def run_trials(trials: Trials, runs: int, done: Callable[[int], None], processes
         runs: How many.
         done: Told how many trials have ended, each time that some have.
         processes: How many processes; one for each core when absent, and none beside this one for 1.
+
+    Raises:
+        OutsideError: A process was killed, or could not import the script that called this.
     """
     parts = _parts(runs)
     workers = min(processes or os.cpu_count() or 1, len(parts))
@@ -55,6 +60,12 @@ def _spread(
         futures = {pool.submit(trials.run, *part): part for part in parts}
         try:
             _follow(futures, done)
+        except BrokenProcessPool as error:
+            raise OutsideError(
+                "A process of the simulation ended before its work was done",
+                "Nothing was changed",
+                'Make room in memory, or in a script call it under `if __name__ == "__main__":` or with processes=1',
+            ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

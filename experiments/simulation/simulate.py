@@ -46,7 +46,7 @@ def simulate(
     Raises:
         InputError: `runs` is too small, or the data do not fit the definition.
         RefusedError: There is nobody to draw.
-        OutsideError: The engine fails.
+        OutsideError: The engine fails, or a process ends before its work is done.
     """
     if runs < FEWEST_RUNS:
         raise InputError.single(

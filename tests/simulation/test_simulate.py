@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -193,3 +195,24 @@ def test_the_command(shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert json.loads(Path(document["files"]["simulation"]).read_text(encoding="utf8")) == document
     assert "A/B：植入效应" in err
     assert set(document) == {"schema", *(name for name in Simulation.__dataclass_fields__)}
+
+
+def test_a_script_without_a_guard_is_told_what_to_do(tmp_path: Path) -> None:
+    """Processes import the script that started them; one that simulates on import cannot be imported."""
+    with _recorded(tmp_path, 300) as opened:
+        file = opened.experiment.definition.origin.path
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from experiments.definition.errors import OutsideError\n"
+        "from experiments.simulation.simulate import simulate\n"
+        "from offerwise import open_experiment\n"
+        f"with open_experiment({str(file)!r}, out={str(tmp_path / 'out')!r}) as experiment:\n"
+        "    try:\n"
+        "        simulate(experiment, runs=100, processes=2)\n"
+        "    except OutsideError as error:\n"
+        "        print('told:', error)\n",
+        encoding="utf8",
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    assert "told: A process of the simulation ended" in done.stdout
+    assert "__main__" in done.stdout
