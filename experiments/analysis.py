@@ -69,7 +69,7 @@ def _conclude(
 ) -> Analysis:
     experiment.progress("Comparing the arms")
     health = check_health(experiment, assigned, measurement)
-    sentences = Sentences(experiment.definition, experiment.words)
+    sentences = Sentences(experiment.definition, experiment.words, experiment.arguments)
     return conclude(experiment.definition, measurement, health, _lock(assigned), sentences, look)
 
 

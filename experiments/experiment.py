@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 from experiments.definition.model import Definition
 from experiments.engines.protocol import Engine
-from experiments.files import Workspace
+from experiments.files import DEFAULT_OUT, Workspace
 from experiments.language import Words
 from experiments.progress import Progress, silent
 
@@ -34,7 +36,26 @@ class Experiment:
     tables: tuple[tuple[str, str], ...] = ()
     progress: Progress = silent
 
+    @property
+    def arguments(self) -> str:
+        """What the next command must be given to work on this experiment, quoted for a shell.
+
+        The engine's URL is left out, since it may hold credentials.
+        """
+        given = [_shortest(self.definition.origin.path)]
+        if self.workspace.out != DEFAULT_OUT.absolute():
+            given += ["--out", _shortest(self.workspace.out)]
+        for name, table in self.tables:
+            given += ["--table", f"{name}={table}"]
+        return shlex.join(given)
+
     def table_of(self, source: str) -> str:
         """The file or table behind a data source: `--table` first, a path relative to the definition made absolute."""
         mapped = dict(self.tables).get(source)
         return mapped if mapped is not None else self.definition.origin.resolve_table(source)
+
+
+def _shortest(path: Path) -> str:
+    """A path as it is typed in the folder that the command runs in."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

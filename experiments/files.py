@@ -9,6 +9,9 @@ from pathlib import Path
 
 from experiments.definition.errors import OutsideError
 
+DEFAULT_OUT = Path("runs")
+"""What `--out` names when it is not given, in the folder that a command runs in."""
+
 
 @dataclass(frozen=True)
 class Workspace:

@@ -14,10 +14,11 @@ import typer
 
 from experiments.definition.errors import RefusedError
 from experiments.experiment import Experiment
+from experiments.files import DEFAULT_OUT
 from experiments.language import Words
 from experiments.progress import Progress
 from offerwise.journey import Journey
-from offerwise.opening import DEFAULT_OUT, open_experiment
+from offerwise.opening import open_experiment
 from offerwise.options import Options, with_options
 from offerwise.screen import Screen
 

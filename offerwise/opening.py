@@ -13,12 +13,11 @@ from experiments.definition.model import Definition
 from experiments.definition.origin import FILE_ENDINGS
 from experiments.engines.connect import connect
 from experiments.experiment import Experiment
-from experiments.files import Workspace
+from experiments.files import DEFAULT_OUT, Workspace
 from experiments.language import Language, Words
 from experiments.progress import Progress, silent
 
 DEFAULT_ENGINE = "duckdb://"
-DEFAULT_OUT = Path("runs")
 
 
 @contextmanager

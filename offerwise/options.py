@@ -12,8 +12,9 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from experiments.definition.errors import Fault, InputError
+from experiments.files import DEFAULT_OUT
 from experiments.language import Language
-from offerwise.opening import DEFAULT_ENGINE, DEFAULT_OUT
+from offerwise.opening import DEFAULT_ENGINE
 
 
 @dataclass(frozen=True)

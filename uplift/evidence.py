@@ -76,7 +76,7 @@ def open_evidence(experiment: Experiment) -> Evidence:
     """
     catalogue = open_data(experiment)
     assigned = assigned_members(experiment, catalogue)
-    sentences = Sentences(experiment.definition, experiment.words)
+    sentences = Sentences(experiment.definition, experiment.words, experiment.arguments)
     experiment.progress("Measuring every member assigned")
     if isinstance(experiment.definition.design.looks, FixedLooks):
         units = build_units(experiment, catalogue, assigned)

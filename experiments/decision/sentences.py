@@ -22,10 +22,16 @@ class Sentences:
 
     A rate reads as a percentage and its differences in points, an amount of the value formula in the definition's
     currency, everything else as a plain number.
+
+    Attributes:
+        definition: Gives arms, units and the currency.
+        words: The language.
+        arguments: What a command in a next step must be given; the definition's file where that is not known.
     """
 
     definition: Definition
     words: Words
+    arguments: str = ""
 
     def reason(self, code: str, **facts: object) -> Reason:
         """The reason of a code with its sentence."""
@@ -45,8 +51,8 @@ class Sentences:
 
     @property
     def file(self) -> str:
-        """The definition's file, as a command can name it."""
-        return str(self.definition.origin.path)
+        """The definition's file and the options that a command needs with it."""
+        return self.arguments or str(self.definition.origin.path)
 
     def arm(self, arm: str) -> str:
         """An arm by its label and its id."""

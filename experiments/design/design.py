@@ -55,7 +55,9 @@ def design(experiment: Experiment) -> Design:
         audience = build_audience(experiment, catalogue)
         members = planned_members(definition, audience.eligible)
         available = Available(audience.eligible, audience.refused, members)
-    return plan_design(definition, available, past, Sentences(definition, experiment.words))
+    return plan_design(
+        definition, available, past, Sentences(definition, experiment.words, experiment.arguments)
+    )
 
 
 def planned_members(definition: Definition, eligible: int) -> dict[str, int]:
