@@ -44,7 +44,7 @@ class GroupSequentialBounds:
 
     >>> bounds = GroupSequentialBounds((0.5, 1.0), "obrien_fleming", final=True)
     >>> round(bounds.bound(0.05), 3), round(bounds.p_value(0.04), 4)
-    (1.969, 0.0411)
+    (1.969, 0.0407)
     """
 
     information: tuple[float, ...]

@@ -92,7 +92,7 @@ class AlwaysValidSchedule:
         alpha: The two-sided level that the sequence is tuned for.
 
     >>> round(AlwaysValidSchedule(0.05).inflation(0.05, 0.8), 3)
-    1.914
+    1.915
     """
 
     alpha: float
