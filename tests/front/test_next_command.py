@@ -20,12 +20,13 @@ def test_the_default_folder_is_not_repeated(tmp_path: Path, monkeypatch: pytest.
         assert experiment.arguments == "'my test.yml'"
 
 
-def test_the_folder_and_the_tables_are_named(tmp_path: Path) -> None:
+def test_the_folder_and_the_tables_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     with open_experiment(DEFINITION, out=tmp_path / "a b", tables={"members": "m.parquet"}) as experiment:
         assert shlex.split(experiment.arguments) == [
             str(DEFINITION),
             "--out",
-            str(tmp_path / "a b"),
+            "a b",
             "--table",
             f"members={Path('m.parquet').absolute()}",
         ]
