@@ -53,7 +53,8 @@ def draw_people(
     """Everybody who is eligible now and was not in the test, with part, role and ramp step, as relation PEOPLE.
 
     A member is in the holdout by its `holdout` hash; of the others, one explores by its `explore` hash, of which equal parts
-    belong to the eligible arms; the rest is for the policy. The `send` hash decides the ramp step.
+    belong to the eligible arms; the rest is for the policy. The `send` hash decides the ramp step. None of the three chose the
+    test's sample, so that members who were left over from it and members who came later have the same chances.
     """
     experiment = evidence.experiment
     engine, salt, shares = experiment.engine, experiment.definition.salt, Shares.of(settings)
@@ -81,7 +82,7 @@ def draw_people(
             named(role.else_(exp.Literal.string(_OFFERABLE)), "role"),
             named(arm.else_(exp.Literal.string(offers.arms[0])), "explored"),
             named(step.else_(number(len(settings.ramp))), "ramp_step"),
-            named(purpose_hash(engine, salt, "sample", member), "digits"),
+            named(drawn, "digits"),
         )
         .from_(relation(audience.relation, "people"))
         .join(relation(cells, "cells"), on=_same_member("cells"))
@@ -116,7 +117,10 @@ def write_ledger(
     eligible: tuple[int, ...],
     mark: str,
 ) -> Path:
-    """Give `given` members of each part each arm, the lowest by `sample` hash, and write the ledger, whole.
+    """Give `given` members of each part each arm, the lowest by `explore` hash, and write the ledger, whole.
+
+    Of the members that the policy decides on, the `explore` hash is known only to lie above exploration's threshold: above
+    it, it is uniform and independent of all else about a member.
 
     Columns: `experiment, member, segment, cell, arm, reason, propensity, ramp_step, policy, definition_sha256`. The propensity
     is the probability, over the rollout's own draws, with which a member of that part gets the arm that it got.
