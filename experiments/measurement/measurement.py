@@ -21,7 +21,13 @@ from experiments.measurement.cells import Cell
 from experiments.measurement.cluster_query import ClusterQuery
 from experiments.measurement.formulas import measured_parts
 from experiments.measurement.member_values import missing_rule
-from experiments.measurement.moments_query import MomentsQuery, cell_columns, cell_of, mean_pilots
+from experiments.measurement.moments_query import (
+    MomentsQuery,
+    cell_columns,
+    cell_of,
+    constant_columns,
+    mean_pilots,
+)
 from experiments.measurement.unit_counts import UnitCounts, count_units
 from experiments.measurement.units import Units, build_units
 from experiments.measurement.windows import PLANNED, WindowState, window_state
@@ -260,7 +266,9 @@ def _moments(
     covariates = tuple(units.covariate_columns.values())
     sets = [(*each.variables, *covariates) for each in asked]
     raw_sets = [each.raw for each in asked if each.raw]
-    query = MomentsQuery(pilots, frozenset(covariates), complete, (*sets, *raw_sets))
+    query = MomentsQuery(
+        pilots, frozenset(covariates), complete, (*sets, *raw_sets), constant_columns(counts)
+    )
     answers = iter(query.run(engine, units.relation))
     cells = [next(answers) for _ in asked]
     found: dict[str, MetricMoments] = {}

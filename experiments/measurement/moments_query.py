@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations_with_replacement
 
 import numpy as np
@@ -29,9 +29,16 @@ from experiments.queries import (
 _CELL = ("arm", "segment", "stratum")
 
 
-def cell_columns() -> list[exp.Expr]:
-    """The columns that name a member's cell, NULL as the empty text."""
-    return [named(coalesce(column(name), exp.Literal.string("")), name) for name in _CELL]
+def cell_columns(names: Iterable[str] = _CELL) -> list[exp.Expr]:
+    """The columns that name a member's cell, or some of them, NULL as the empty text."""
+    return [named(coalesce(column(name), exp.Literal.string("")), name) for name in names]
+
+
+def constant_columns(cells: Iterable[Cell]) -> dict[str, str]:
+    """Segment and stratum where all cells agree on them; the arm is always grouped by."""
+    known = list(cells)
+    found = {"segment": {cell.segment for cell in known}, "stratum": {cell.stratum for cell in known}}
+    return {name: values.pop() for name, values in found.items() if len(values) == 1}
 
 
 def cell_of(row: Row) -> Cell:
@@ -61,12 +68,14 @@ class MomentsQuery:
         imputed: Variables whose missing values count as their pilot (mean imputation).
         complete: Variables that a member must have to be counted.
         sets: Sets of variables whose products are wanted.
+        constant: Columns of the cell that are known to hold one value, and that value: grouping by a text is dear.
     """
 
     pilots: Mapping[str, float]
     imputed: frozenset[str]
     complete: tuple[str, ...]
     sets: tuple[tuple[str, ...], ...]
+    constant: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -80,8 +89,9 @@ class MomentsQuery:
         non-zero counts `k<i>` and the sums of products `p<i>_<j>`, i <= j.
         """
         present = all_of(exp.not_(is_null(column(name))) for name in self.complete)
-        rows = exp.select(*cell_columns()).from_(relation(units)).where(present)
-        found = exp.select(*map(column, _CELL), named(exp.Count(this=exp.Star()), "n"))
+        groups = [name for name in _CELL if name not in self.constant]
+        rows = exp.select(*cell_columns(groups)).from_(relation(units)).where(present)
+        found = exp.select(*map(column, groups), named(exp.Count(this=exp.Star()), "n"))
         for i, name in enumerate(self.variables):
             value: exp.Expr = column(name)
             if name in self.imputed:
@@ -95,11 +105,12 @@ class MomentsQuery:
         for i, j in self._pairs():
             product = exp.Mul(this=column(f"z{i}"), expression=column(f"z{j}"))
             found = found.select(named(exp.Sum(this=product), f"p{i}_{j}"))
-        return found.from_(rows.subquery("deviations")).group_by(*map(column, _CELL))
+        found = found.from_(rows.subquery("deviations"))
+        return found.group_by(*map(column, groups))
 
     def run(self, engine: Engine, units: str) -> list[dict[Cell, Moments]]:
         """For each set of variables, in order, its moments by cell; a cell without members is left out."""
-        rows = fetch_rows(engine, self.tree(units))
+        rows = [{**row, **self.constant} for row in fetch_rows(engine, self.tree(units))]
         return [{cell_of(row): self._moments(row, names) for row in rows} for names in self.sets]
 
     def _pairs(self) -> list[tuple[int, int]]:

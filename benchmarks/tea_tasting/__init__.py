@@ -1,0 +1,1 @@
+"""Speed against tea-tasting, on the same table in the same engine."""
