@@ -17,6 +17,8 @@ from experiments.data.catalogue import Catalogue
 from experiments.definition.arms import CONTROL
 from experiments.experiment import Experiment
 from experiments.inference.moments import Moments
+from experiments.inference.power_by_unit import design_effect
+from experiments.inference.ratios import ratio_variance
 from experiments.measurement.measurement import Measurement, MetricMoments, build_units, measure
 from experiments.measurement.windows import longest_window
 from experiments.queries import column, double, is_null, named, number, relation
@@ -24,6 +26,14 @@ from experiments.queries import column, double, is_null, named, number, relation
 Source = Literal["history", "control"]
 
 _RELATION = "history"
+
+
+@dataclass(frozen=True)
+class UnitEffect:
+    """How many times its variance a mean has because units are assigned, and the members of a unit on average."""
+
+    size: float
+    members_per_unit: float
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,21 @@ class Past:
         cross = chosen.comoment[1:, 0]
         slopes = np.linalg.lstsq(chosen.comoment[1:, 1:], cross, rcond=None)[0]
         return min(max(float(slopes @ cross) / total, 0.0), 1 - 1e-9)
+
+    def by_unit(self, metric: str, *, adjusted: bool) -> UnitEffect | None:
+        """The design effect of assigning units, by the past's own; None where members are assigned alone or it is unknown."""
+        measured, moments = self.metrics[metric], self.moments(metric)
+        sums = measured.by_unit(CONTROL)
+        if sums is None or moments.count < 2:
+            return None
+        if measured.denominator is None:
+            variance = moments.variance(measured.value)
+        elif moments.average(measured.denominator) > 0:
+            variance = ratio_variance(moments, measured.value, measured.denominator)
+        else:
+            return None
+        size = design_effect(sums, variance, measured.value, measured.denominator, adjusted=adjusted)
+        return None if size is None else UnitEffect(size, sums.members / len(sums.clusters))
 
 
 def measure_history(experiment: Experiment, catalogue: Catalogue) -> Past:

@@ -25,6 +25,7 @@ from experiments.inference.power import (
     power,
     sample_size,
 )
+from experiments.inference.power_by_unit import PlannedByUnit
 from experiments.inference.schedules import (
     AlwaysValidSchedule,
     FixedSchedule,
@@ -194,7 +195,13 @@ class Plan:
         return GuardrailPower(guardrail.metric, limit, baseline, self.schedule.power(least, 2 * LEVEL))
 
     def _planned(self, name: str, baseline: float | None, *, adjusted: bool) -> PlannedMetric | None:
-        explained = self.past.explained(name) if adjusted else 0.0
+        """What is known of a metric; where units are assigned, covariates are part of the design effect."""
+        if self.definition.audience.unit is None:
+            return self._planned_alone(name, baseline, self.past.explained(name) if adjusted else 0.0)
+        alone, effect = self._planned_alone(name, baseline, 0.0), self.past.by_unit(name, adjusted=adjusted)
+        return PlannedByUnit(alone, effect.size, effect.members_per_unit) if alone and effect else None
+
+    def _planned_alone(self, name: str, baseline: float | None, explained: float) -> PlannedMetric | None:
         if self.definition.metrics[name].type == "binary":
             known = baseline is not None and 0 < baseline < 1
             return PlannedProportion(baseline, explained) if known and baseline is not None else None

@@ -9,6 +9,7 @@ from experiments.design.cost import costs_of_member
 from experiments.design.plan import Plan
 from experiments.documents import ArmPower, Reason
 from experiments.inference.corrections import control_share
+from experiments.inference.power_by_unit import PlannedByUnit
 
 LEAST_GUARDRAIL_POWER = 0.8
 """A guardrail that passes a harmless arm less often than this will often block it: a warning, not a refusal."""
@@ -38,7 +39,7 @@ def judge_plan(plan: Plan, eligible: int, sentences: Sentences) -> PlanVerdict:
         *_underpowered(plan, arms, sentences),
     ]
     notes = [*_powered(plan, arms, sentences, feasible=not against), *_weak_guardrails(plan, sentences)]
-    notes += _looks(plan, sentences)
+    notes += [*_by_unit(plan, sentences), *_looks(plan, sentences)]
     notes += [*_budget(plan, eligible, sentences), *_control_share(plan, sentences)]
     if against:
         return PlanVerdict(False, (*against, *notes), sentences.next_step("redesign"))
@@ -111,6 +112,22 @@ def _powered(plan: Plan, arms: tuple[ArmPower, ...], sentences: Sentences, *, fe
             power=f"{plan.definition.design.power:.0%}",
         )
     ]
+
+
+def _by_unit(plan: Plan, sentences: Sentences) -> list[Reason]:
+    """What assigning units instead of members costs, with what covariates win back."""
+    metric, unit = plan.metric, plan.definition.audience.unit
+    if unit is None or not isinstance(metric, PlannedByUnit) or metric.members_per_unit <= 1:
+        return []
+    facts = {
+        "metric": plan.definition.goals.primary.metric,
+        "unit": unit,
+        "times": f"{metric.design_effect:.2f}",
+        "per_unit": f"{metric.members_per_unit:.1f}",
+        "members": f"{plan.total:,}",
+        "alone": f"{plan.total / metric.design_effect:,.0f}",
+    }
+    return [sentences.plan("by_unit", **facts)]
 
 
 def _looks(plan: Plan, sentences: Sentences) -> list[Reason]:

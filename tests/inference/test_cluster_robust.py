@@ -17,6 +17,8 @@ from scipy import stats
 
 from experiments.inference.cluster_robust import ClusterComparison
 from experiments.inference.clusters import ClusterSums
+from experiments.inference.power import PlannedMean, power
+from experiments.inference.power_by_unit import PlannedByUnit, design_effect
 
 PILOT = [99.0, 0.4, -0.2]
 
@@ -195,3 +197,31 @@ def test_the_level_is_kept_where_members_of_a_cluster_are_alike(adjusted: bool) 
         blind += stats.ttest_ind(rows[arm == 1, 0], rows[arm == 0, 0], equal_var=False).pvalue <= 0.05
     assert abs(hits / runs - 0.05) < 3.3 * math.sqrt(0.05 * 0.95 / runs)
     assert blind / runs > 0.3
+
+
+def test_planned_power_is_what_the_test_has() -> None:
+    """A plan from the past of one population, and 1,500 experiments on others like it: 20 and 20 clusters, correlation .2."""
+    rng, runs, effect = np.random.default_rng(21), 1500, 0.5
+
+    def rows_of(clusters: int) -> tuple[np.ndarray, np.ndarray]:
+        cluster = np.repeat(np.arange(clusters), rng.integers(5, 25, size=clusters))
+        common = rng.normal(size=(clusters, 3))[cluster]
+        return math.sqrt(0.2) * common + math.sqrt(0.8) * rng.normal(size=(len(cluster), 3)), cluster
+
+    past, cluster = rows_of(4000)
+    sums_of_past = ClusterSums.from_rows(["y"], ["a", "b"], past, cluster)
+    inflated = design_effect(sums_of_past, float(past[:, 0].var(ddof=1)), "y")
+    assert inflated is not None
+    sizes = np.bincount(cluster)
+    # Kish: 1 + (m - 1) icc, with m the mean size of a member's cluster.
+    assert inflated == pytest.approx(1 + ((sizes**2).sum() / sizes.sum() - 1) * 0.2, rel=0.1)
+    planned = PlannedByUnit(PlannedMean(1.0), inflated, float(sizes.mean()))
+    expected = power(planned, effect, 20 * sizes.mean(), 20 * sizes.mean(), 0.05)
+    hits = 0
+    for _ in range(runs):
+        rows, cluster = rows_of(40)
+        arm = (rng.permutation(40) < 20).astype(int)[cluster]
+        rows[arm == 1, 0] += effect
+        hits += compared(rows, cluster, arm).p_value() <= 0.05
+    assert 0.5 < expected < 0.95
+    assert abs(hits / runs - expected) < 0.04

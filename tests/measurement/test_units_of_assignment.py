@@ -18,10 +18,12 @@ from scipy.stats import chisquare
 from experiments.analysis import analyze
 from experiments.assignment.assigned import assigned_members
 from experiments.definition.errors import RefusedError
+from experiments.design.design import design
 from experiments.documents import Analysis, HealthCheck
 from experiments.inference.adjustment import LinComparison
 from experiments.inference.cluster_robust import ClusterComparison
 from experiments.inference.clusters import ClusterSums
+from experiments.inference.power_by_unit import design_effect
 from experiments.measurement import cluster_query
 from experiments.measurement.measurement import Measurement, build_units, measure
 from experiments.simulation.remeasure import Remeasure
@@ -281,3 +283,24 @@ def test_a_simulated_draw_is_summed_as_the_engine_sums(
             assert (one.members, one.mean) == (two.members, pytest.approx(two.mean, rel=1e-9))
             assert one.variance == pytest.approx(two.variance, rel=1e-7)
             assert one.degrees == pytest.approx(two.degrees, rel=1e-7)
+
+
+def test_a_plan_by_shop_counts_shops(tmp_path: Path) -> None:
+    """The same members need many more when whole shops are assigned, and the design says how many times."""
+    members = _members(shops=400)
+    plans = {}
+    for unit in ("shop", "id"):
+        with _open(tmp_path / unit, members, unit=unit, covariates="[]") as opened:
+            plans[unit] = design(opened.experiment)
+    by_shop, alone = plans["shop"], plans["id"]
+    assert by_shop.members_needed is not None
+    assert alone.members_needed is not None
+    assert by_shop.members_needed > 2 * alone.members_needed
+    (said,) = [reason.text for reason in by_shop.reasons if reason.code == "by_unit"]
+    control = members["arm"] == "control"
+    bought = members["bought"][control].astype(float)
+    shop = np.unique(members["shop"][control], return_inverse=True)[1]
+    sums = ClusterSums.from_rows(["bought"], [], bought[:, None], shop)
+    times = design_effect(sums, float(bought.var(ddof=1)), "bought")
+    assert f"{times:.2f} times" in said
+    assert times > 2
