@@ -66,7 +66,7 @@ class Effect:
     """One difference between two arms on one metric, overall (`segment` None) or within a segment.
 
     `difference` is the mean over the members assigned to `arm` minus that of `versus`; `lift` is their ratio minus 1.
-    A bound that the data do not set (an arm of one member) is None. Where the design looks more than once, p-values and
+    A bound that the data do not set (an arm of one member) is None, and so are the p-values where they show no variance. Where the design looks more than once, p-values and
     intervals hold at all looks together, and `method` says so: `score_group_sequential`, `welch_always_valid`.
     """
 
@@ -87,8 +87,8 @@ class Effect:
     lift_high: float | None
     std_error: float | None
     statistic: float | None
-    p_value: float
-    p_value_adjusted: float
+    p_value: float | None
+    p_value_adjusted: float | None
     method: str
     difference_low_adjusted: float | None
     difference_high_adjusted: float | None
@@ -109,8 +109,8 @@ class FactorialTerm:
     low: float | None
     high: float | None
     statistic: float | None
-    p_value: float
-    p_value_adjusted: float
+    p_value: float | None
+    p_value_adjusted: float | None
     degrees: int = 1
 
 
@@ -165,7 +165,7 @@ class GuardrailResult:
     limit: float
     difference: float | None
     bound: float | None
-    p_value: float
+    p_value: float | None
     status: GuardrailStatus
     relative: bool = False
 

@@ -79,7 +79,7 @@ def _effect_rows(narrator: Narrator, name: str, effects: Sequence[Effect]) -> Ta
 def _effect_row(narrator: Narrator, effect: Effect, *, with_segment: bool) -> Row:
     low, high = effect.difference_low_adjusted, effect.difference_high_adjusted
     _, interval = narrator.difference(effect.metric, effect.difference, low, high)
-    no_bound = narrator.say("why.no_interval")
+    no_bound, no_test = narrator.say("why.no_interval"), narrator.say("why.no_variance")
     adjustment = narrator.say_or(f"adjustment.{effect.interval_adjustment}", effect.interval_adjustment)
     versus = narrator.say("name.against", arm=narrator.arm(effect.versus))
     return row(
@@ -91,8 +91,8 @@ def _effect_row(narrator: Narrator, effect: Effect, *, with_segment: bool) -> Ro
             narrator.mean(effect.metric, effect.mean_versus),
             narrator.difference_cell(effect),
             narrator.lift_cell(effect),
-            words(narrator.numbers.p_value(effect.p_value)),
-            words(narrator.numbers.p_value(effect.p_value_adjusted)),
+            narrator.p_cell(effect.p_value, no_test),
+            narrator.p_cell(effect.p_value_adjusted, no_test),
             Cell(interval, adjustment) if interval else absent(no_bound),
             words(narrator.method(effect.method)),
         ]
@@ -136,7 +136,7 @@ def _guardrail_row(narrator: Narrator, result: GuardrailResult) -> Row:
             written(result.limit),
             written(result.difference),
             written(result.bound),
-            words(narrator.numbers.p_value(result.p_value)),
+            narrator.p_cell(result.p_value, narrator.say("why.no_variance")),
             Cell(narrator.say(f"guardrail_status.{result.status}"), status=result.status),
         ]
     )
@@ -252,6 +252,7 @@ def factorial_table(narrator: Narrator, analysis: Analysis) -> Table:
 
 
 def _factorial_row(narrator: Narrator, term: FactorialTerm) -> Row:
+    no_test = narrator.say("why.no_variance")
     effect = absent(narrator.say("why.joint_test", degrees=term.degrees))
     if term.estimate is not None:
         effect = Cell(*narrator.difference(term.metric, term.estimate, term.low, term.high))
@@ -260,8 +261,8 @@ def _factorial_row(narrator: Narrator, term: FactorialTerm) -> Row:
             words(narrator.metric(term.metric)),
             words(term.term),
             effect,
-            words(narrator.numbers.p_value(term.p_value)),
-            words(narrator.numbers.p_value(term.p_value_adjusted)),
+            narrator.p_cell(term.p_value, no_test),
+            narrator.p_cell(term.p_value_adjusted, no_test),
         ]
     )
 

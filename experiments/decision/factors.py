@@ -34,7 +34,7 @@ def compare_factors(definition: Definition, contrasts: Contrasts) -> tuple[Facto
 
 def _terms(metric: str, factors: list[Factor], cells: list[Cell], alpha: float) -> list[FactorialTerm]:
     terms = factorial_terms(factors, cells, alpha)
-    adjusted = adjust([term.p_value for term in terms], "holm")
+    adjusted = adjust([1.0 if term.p_value is None else term.p_value for term in terms], "holm")
     return [
         FactorialTerm(
             metric=metric,
@@ -45,7 +45,7 @@ def _terms(metric: str, factors: list[Factor], cells: list[Cell], alpha: float) 
             high=term.high,
             statistic=term.statistic,
             p_value=term.p_value,
-            p_value_adjusted=p,
+            p_value_adjusted=None if term.p_value is None else p,
             degrees=term.degrees,
         )
         for term, p in zip(terms, adjusted, strict=True)

@@ -42,7 +42,10 @@ class Family:
     alpha: float
 
     def p_values(self, null: float = 0.0, alternative: Alternative = "two-sided") -> tuple[float, ...]:
-        """Adjusted p-values of H0: difference = null, or <= (`greater`), or >= (`less`), in the order given."""
+        """Adjusted p-values of H0: difference = null, or <= (`greater`), or >= (`less`), in the order given.
+
+        A comparison without a test counts with a p-value of 1.
+        """
         if self.correction != "dunnett":
             raw = [contrast.comparison.p_value(null, alternative) for contrast in self.contrasts]
             return tuple(adjust(raw, self.correction))

@@ -45,7 +45,7 @@ def signed_limit(guardrail: Guardrail) -> float:
 def _judge(guardrail: Guardrail, arm: str, comparison: Comparison | None) -> GuardrailResult:
     limit, relative = signed_limit(guardrail), guardrail.limit is None
     if comparison is None:
-        return GuardrailResult(guardrail.metric, arm, limit, None, None, 1.0, "unclear", relative)
+        return GuardrailResult(guardrail.metric, arm, limit, None, None, None, "unclear", relative)
     judged = non_inferiority(comparison, limit, guardrail.better, level=LEVEL, relative=relative)
     return GuardrailResult(
         metric=guardrail.metric,
@@ -53,7 +53,7 @@ def _judge(guardrail: Guardrail, arm: str, comparison: Comparison | None) -> Gua
         limit=limit,
         difference=_difference(comparison, relative=relative),
         bound=judged.bound,
-        p_value=judged.p_value,
+        p_value=judged.p_value if comparison.has_test else None,
         status=judged.status,
         relative=relative,
     )

@@ -92,6 +92,11 @@ class Sentences:
         """A figure that does not exist."""
         return self.words.say(PACKAGE, "figure.unknown")
 
+    @property
+    def no_test(self) -> str:
+        """A p-value that does not exist, and why."""
+        return self.words.say(PACKAGE, "figure.no_test")
+
     def evidence(self, metric: str, comparison: Comparison, p_adjusted: float) -> dict[str, str]:
         """The facts that a sentence about one comparison may use."""
         bounds = comparison.interval(self.definition.design.alpha)
@@ -101,7 +106,7 @@ class Sentences:
             "mean_versus": self.level(metric, comparison.mean_versus),
             "difference": self.change(metric, comparison.difference),
             "interval": self.interval(metric, bounds),
-            "p": probability(p_adjusted),
+            "p": probability(p_adjusted) if comparison.has_test else self.no_test,
         }
 
     def _is_rate(self, metric: str) -> bool:

@@ -29,6 +29,7 @@ class Comparison(Protocol):
         difference: `mean_arm - mean_versus`.
         std_error: Standard error of the difference; None where the data show no variance.
         statistic: Statistic of the hypothesis of no difference; None where it does not exist.
+        has_test: Whether the data can test a difference at all; where they cannot, every p-value is 1.
     """
 
     @property
@@ -51,6 +52,8 @@ class Comparison(Protocol):
     def std_error(self) -> float | None: ...  # noqa: D102
     @property
     def statistic(self) -> float | None: ...  # noqa: D102
+    @property
+    def has_test(self) -> bool: ...  # noqa: D102
 
     def p_value(self, null: float = 0.0, alternative: Alternative = "two-sided") -> float:
         """P-value of H0: difference = null (`two-sided`), <= null (`greater`), >= null (`less`)."""

@@ -52,7 +52,7 @@ class FactorialTerm:
         high: Upper end.
         statistic: Z of a contrast, chi-square of a joint test; None where there is no variance.
         degrees: Degrees of freedom.
-        p_value: Two-sided for a contrast; 1 where there is no variance.
+        p_value: Two-sided for a contrast; None where there is no variance.
     """
 
     term: str
@@ -62,7 +62,7 @@ class FactorialTerm:
     high: float | None
     statistic: float | None
     degrees: int
-    p_value: float
+    p_value: float | None
 
 
 def factorial_terms(
@@ -176,7 +176,7 @@ def _test(term: str, contrasts: Array, means: Array, variances: Array, alpha: fl
     if rank == 1:
         estimate, variance = float(estimates[0]), float(covariance[0, 0])
         if variance <= 0:
-            return FactorialTerm(term, estimate, None, None, None, None, 1, 1.0)
+            return FactorialTerm(term, estimate, None, None, None, None, 1, None)
         error = math.sqrt(variance)
         half = critical_value(alpha) * error
         z = estimate / error
@@ -186,6 +186,6 @@ def _test(term: str, contrasts: Array, means: Array, variances: Array, alpha: fl
     kept = values > _REDUNDANT * max(float(values.max()), 0.0)
     degrees = int(kept.sum())
     if not degrees or values.max() <= 0:
-        return FactorialTerm(term, None, None, None, None, None, rank, 1.0)
+        return FactorialTerm(term, None, None, None, None, None, rank, None)
     statistic = float(((vectors[:, kept].T @ estimates) ** 2 / values[kept]).sum())
     return FactorialTerm(term, None, None, None, None, statistic, degrees, float(chdtrc(degrees, statistic)))

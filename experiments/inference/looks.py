@@ -166,6 +166,11 @@ class ComparisonAtLook(ABC):
         """The ordinary statistic of no difference, which the look's bound is compared with."""
         return self.comparison.statistic
 
+    @property
+    def has_test(self) -> bool:
+        """Whether the ordinary comparison has a test."""
+        return self.comparison.has_test
+
 
 @dataclass(frozen=True)
 class RepeatedComparison(ComparisonAtLook):

@@ -86,6 +86,11 @@ class ScoreComparison:
         """Pooled z; None where nobody or everybody succeeds."""
         return pooled_z(self.table)
 
+    @property
+    def has_test(self) -> bool:
+        """Always: a table in which nobody or everybody succeeds is tested exactly."""
+        return True
+
     def p_value(self, null: float = 0.0, alternative: Alternative = "two-sided") -> float:
         """P-value of H0: difference = null (`two-sided`), <= null (`greater`), >= null (`less`)."""
         z = pooled_z(self.table) if null == 0 else difference_z(self.table, null)

@@ -98,6 +98,11 @@ class WaldComparison(ABC):
         error = self.std_error
         return None if error is None else self.difference / error
 
+    @property
+    def has_test(self) -> bool:
+        """Whether there is a standard error."""
+        return self.std_error is not None
+
     def p_value(self, null: float = 0.0, alternative: Alternative = "two-sided") -> float:
         """P-value of H0: difference = null (`two-sided`), <= null (`greater`), >= null (`less`)."""
         return self._contrast_p_value(1.0, null, alternative)

@@ -138,6 +138,7 @@ def _loss_makers(analysis: Analysis, truth: TrueEffects, words: Words, alpha: fl
         if row.role == "primary"
         and row.segment is None
         and row.difference > 0
+        and row.p_value_adjusted is not None
         and row.p_value_adjusted <= alpha
     }
     profit = {row.arm: row.incremental_profit for row in analysis.money}

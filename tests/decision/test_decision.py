@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from decision.campaign import Campaign, Did, analysis, codes, define
 from experiments.decision.conclusion import Lock
 from experiments.documents import Analysis, HealthCheck, to_json
+from experiments.language import Language
 
 GOOD = Did(rate=0.08, spend=8.0, benefit=0.1)
 BETTER = Did(rate=0.09, spend=10.0, benefit=0.1)
@@ -273,3 +275,23 @@ def test_both_languages_decide_the_same(tmp_path: Path) -> None:
     assert codes(english) == codes(chinese)
     assert all(ord(max(reason.text)) > 0x4E00 for reason in chinese.verdict.reasons)
     assert english.verdict.winner_by_segment == chinese.verdict.winner_by_segment
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("en", "p unknown, because the data show no variance"), ("zh", "p 未知（数据没有方差）")],
+)
+def test_a_gain_without_variance_proves_nothing_and_its_p_value_does_not_exist(
+    tmp_path: Path, language: Language, words: str
+) -> None:
+    flat = {arm: Did(spend=spend, spread=0.0) for arm, spend in {"control": 5.0, "points": 50.0}.items()}
+    definition = define(tmp_path, decision={"eligible_if": {"primary": None}})
+    document = analysis(definition, Campaign(flat), language=language)
+    rows = [row for row in document.effects if row.metric == "profit" and row.arm == "points"]
+    assert {(row.std_error, row.p_value, row.p_value_adjusted) for row in rows} == {(None, None, None)}
+    assert document.verdict.status == "no_rollout"
+    texts = {each.code: each.text for each in document.verdict.reasons if "(points)" in each.text}
+    reason = texts["value_not_proven"]
+    assert words in reason
+    assert "1.0000" not in reason
+    assert json.loads(to_json(document))["effects"]

@@ -120,5 +120,29 @@ def test_a_bound_that_the_data_do_not_set_is_none(tmp_path) -> None:
     alone = Campaign(segments={("gift", "vip"): Did(members=1), ("gift", "others"): Did(members=0)})
     family = overall_family(definition, Contrasts(alone.measure(definition).metrics), "spend")
     row = next(row for row in effect_rows("spend", "secondary", family) if row.arm == "gift")
-    assert (row.difference_low, row.difference_high, row.std_error, row.p_value) == (None, None, None, 1.0)
+    assert (row.difference_low, row.difference_high, row.std_error) == (None, None, None)
     assert math.isfinite(row.difference)
+
+
+@pytest.mark.parametrize("correction", ["none", "holm", "bh", "dunnett"])
+def test_a_comparison_without_variance_has_no_p_value_and_counts_as_1_in_its_family(
+    tmp_path, correction: Correction
+) -> None:
+    definition = define(tmp_path, design={"correction": correction})
+    alone = Campaign(segments={("gift", "vip"): Did(members=1), ("gift", "others"): Did(members=0)})
+    family = overall_family(definition, Contrasts(alone.measure(definition).metrics), "spend")
+    rows = {row.arm: row for row in effect_rows("spend", "secondary", family)}
+    assert (rows["gift"].p_value, rows["gift"].p_value_adjusted) == (None, None)
+    assert dict(zip(rows, family.p_values(), strict=True))["gift"] == 1.0
+    for arm in ("points", "coupon"):
+        assert rows[arm].p_value_adjusted >= rows[arm].p_value
+
+
+def test_an_exact_test_of_a_rate_that_nobody_reaches_has_a_p_value(tmp_path) -> None:
+    definition = define(tmp_path)
+    nobody = Campaign(
+        arms={arm: Did(members=40, rate=0.0) for arm in ("control", "points", "coupon", "gift")}
+    )
+    contrasts = Contrasts(nobody.measure(definition).metrics)
+    rows = effect_rows("converted", "primary", overall_family(definition, contrasts, "converted"))
+    assert {(row.method, row.p_value) for row in rows} == {("boschloo", 1.0)}

@@ -23,12 +23,13 @@ from report_examples import (
 from rich.cells import cell_len
 from rich.console import Console
 
+from experiments.documents import FactorialTerm
 from experiments.experiment import Experiment
 from experiments.language import Language
 from reports.accounts import money_table
 from reports.grid import split_columns
 from reports.narrator import Narrator
-from reports.results import effects_table
+from reports.results import effects_table, factorial_table, guardrails_table
 from reports.terminal import Shown, show
 
 Made = Callable[[Experiment], Shown]
@@ -103,3 +104,29 @@ def test_many_files_of_one_folder_are_one_line(tmp_path: Path) -> None:
     assert "report: /runs/report.html" in text
     assert "step3" not in text
     assert "abc123" in text
+
+
+@pytest.mark.parametrize(
+    ("language", "why"),
+    [("en", "the data show no variance, so there is no test"), ("zh", "数据没有方差，因而没有检验")],
+)
+def test_a_p_value_that_does_not_exist_is_left_out_with_the_reason(
+    tmp_path: Path, language: Language, why: str
+) -> None:
+    experiment = open_experiment(tmp_path, language=language)
+    narrator, document = Narrator.of(experiment), analysis(experiment)
+    absent = {"p_value": None, "p_value_adjusted": None}
+    document = dataclasses.replace(
+        document,
+        adjusted_effects=(),
+        effects=tuple(dataclasses.replace(effect, **absent) for effect in document.effects),
+        guardrails=tuple(dataclasses.replace(rail, p_value=None) for rail in document.guardrails),
+        factorial=(FactorialTerm("profit", "offer", 1.0, None, None, None, None, **absent),),
+    )
+    for table, missing in (
+        (effects_table(narrator, document, by_segment=False), 2),
+        (guardrails_table(narrator, document), 1),
+        (factorial_table(narrator, document), 2),
+    ):
+        assert table.rows
+        assert all(sum(cell.absent == why for cell in row.cells) == missing for row in table.rows)
