@@ -59,7 +59,9 @@ def read_sample(evidence: Evidence, metric: str) -> Reading:
     frame = _fetch(evidence, settings, kinds, value)
     measured = exp.select(exp.Count(this=exp.Star())).from_(relation(evidence.units.relation))
     ((members,),) = experiment.engine.rows(measured.where(exp.not_(is_null(value))))
-    sample = _sample(experiment.definition, settings, frame, FeatureSpace.fit(frame, kinds))
+    sample = _sample(
+        experiment.definition, settings, frame, FeatureSpace.fit(_features(frame, kinds), kinds), kinds
+    )
     _refuse_few(experiment, sample)
     return Reading(sample, kinds, int(members))
 
@@ -168,11 +170,20 @@ def _fetch(evidence: Evidence, settings: Uplift, kinds: Mapping[str, Kind], valu
         .limit(LARGEST_SAMPLE)
     )
     frame: pd.DataFrame = engine.fetch(query).to_pandas()
-    return frame.rename(columns={f"x__{name}": name for name in kinds})
+    return frame
+
+
+def _features(frame: pd.DataFrame, kinds: Mapping[str, Kind]) -> pd.DataFrame:
+    """The features under their own names, which may be those of our columns."""
+    return frame[[f"x__{name}" for name in kinds]].set_axis(list(kinds), axis="columns")
 
 
 def _sample(
-    definition: Definition, settings: Uplift, frame: pd.DataFrame, space: FeatureSpace
+    definition: Definition,
+    settings: Uplift,
+    frame: pd.DataFrame,
+    space: FeatureSpace,
+    kinds: Mapping[str, Kind],
 ) -> LearningSample:
     import pandas as pd
 
@@ -182,7 +193,7 @@ def _sample(
         arms=definition.all_arms,
         space=space,
         segments=segments,
-        members=Members(space.codes(frame), segment_numbers(segments, frame[SEGMENT])),
+        members=Members(space.codes(_features(frame, kinds)), segment_numbers(segments, frame[SEGMENT])),
         arm=arms.get_indexer(pd.Index(frame["arm"], dtype=object)).astype(np.int64),
         value=frame["value"].to_numpy(dtype=float),
         propensity=frame["propensity"].to_numpy(dtype=float),

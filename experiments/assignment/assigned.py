@@ -20,7 +20,7 @@ from experiments.audience.audience import (
 from experiments.audience.features import profile
 from experiments.data.catalogue import Catalogue
 from experiments.data.recorded import arm_of_label, recorded_source
-from experiments.definition.audience import RESERVED
+from experiments.definition.columns import is_reserved
 from experiments.definition.errors import OutsideError, RefusedError
 from experiments.definition.lock import Difference, canonical_json, differences
 from experiments.engines.protocol import ColumnType
@@ -92,7 +92,7 @@ def differing_keys(experiment: Experiment) -> tuple[Difference, ...]:
 
 def assigned_of_audience(experiment: Experiment, audience: Audience) -> Assigned:
     """Everybody in the ledger, with what an audience that is already built knows of them."""
-    names = [name for name in audience.columns if name not in RESERVED]
+    names = [name for name in audience.columns if not is_reserved(name)]
     known = {name: column(name, PROFILE) for name in names}
     return _from_ledger(experiment, relation(audience.relation, PROFILE), known)
 

@@ -14,7 +14,7 @@ from experiments.audience.exclusion import open_exclude_list
 from experiments.audience.exclusive_group import members_in_running_tests
 from experiments.audience.features import Profile, profile
 from experiments.data.catalogue import Catalogue
-from experiments.definition.audience import RESERVED
+from experiments.definition.columns import is_reserved
 from experiments.definition.expressions import Expression
 from experiments.definition.model import Definition
 from experiments.engines.protocol import ColumnType
@@ -39,7 +39,7 @@ class Audience:
         relation: The temporary table with one row a member: `member` (the key as text), `segment` (NULL where
             the definition has none), `refused_by` (the first reason of `REFUSALS` that removes the member;
             NULL for eligible), every feature, and each members' column that the definition uses under its own
-            name, unless that is a name of `definition.audience.RESERVED`.
+            name, unless `definition.columns.is_reserved` has it.
         columns: Its columns and their types.
         members: How many members there are.
         eligible: How many may enter.
@@ -125,7 +125,7 @@ def used_columns(definition: Definition, catalogue: Catalogue) -> tuple[str, ...
 
 def carried(found: Profile) -> Mapping[str, exp.Expr]:
     """What a profile hands on: name to column; a column with the name of one of ours stays behind."""
-    return {name: column(alias, PROFILE) for name, alias in found.columns.items() if name not in RESERVED}
+    return {name: column(alias, PROFILE) for name, alias in found.columns.items() if not is_reserved(name)}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from experiments.data.source_table import SourceTable
-from experiments.definition.audience import CONTACTS, RESERVED, SEGMENT, Feature
+from experiments.definition.audience import CONTACTS, SEGMENT, Feature
+from experiments.definition.columns import is_reserved
 from experiments.definition.errors import Fault
 from experiments.definition.expressions import Expression
 from experiments.definition.metrics import CONTACT_COST, BinaryMetric, FormulaMetric, RatioMetric, SumMetric
@@ -71,7 +72,7 @@ class _Checker:
         """A feature's columns, and its type; where it is at fault, the type that it would have."""
         at: KeyPath = ("features", name)
         members = self.sources_kinds.get(MEMBERS, {})
-        if name in members:
+        if name.casefold() in map(str.casefold, members):
             self._report(at, "the feature has the name of a column of the members", "give it another name")
         if feature.stages is not None:
             return ColumnType.TEXT
@@ -154,8 +155,8 @@ class _Checker:
     def _carried(
         self, at: KeyPath, name: str, kinds: Kinds, allowed: frozenset[ColumnType], wanted: str
     ) -> None:
-        if name in kinds and name in RESERVED:
-            cause = f"the column `{name}` has the name of a column of the assignment"
+        if name in kinds and is_reserved(name):
+            cause = f"the column `{name}` has a name that Offerwise uses itself"
             self._report(at, cause, "rename it in the data")
         else:
             self._column(at, name, kinds, allowed, wanted)

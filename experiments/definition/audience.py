@@ -20,12 +20,6 @@ CONTACTS = "contacts"
 SEGMENT = "segment"
 """What strata, covariates and policies call the member's segment."""
 
-RESERVED = frozenset(
-    {"experiment", "member", "arm", SEGMENT, "stratum", "batch", "propensity", "planned_send_at", "assigned_at",
-     "definition_sha256", "refused_by"}
-)  # fmt: skip
-"""Names of the columns that an assignment has of its own."""
-
 _LIKE_OTHERWISE = frozenset({OTHERWISE, "else", "default", "rest", "others"})
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from experiments.data.source_rows import SourceRows
+from experiments.definition.columns import computed_column
 from experiments.definition.metrics import BinaryMetric, MeasuredMetric, SumMetric
 from experiments.measurement.windows import PLANNED, in_window
 from experiments.queries import (
@@ -63,10 +64,10 @@ def event_pass(rows: SourceRows, metrics: Mapping[str, MeasuredMetric], assigned
         counts = [] if _days(metric) == longest else [_within(rows, _days(metric))]
         if metric.where is not None and common is None:
             counts.append(rows.condition(metric.where))
-        values[name] = f"value__{name}"
+        values[name] = computed_column("value", name)
         selected.append(named(_aggregated(rows, metric, all_of(counts)), values[name]))
         if isinstance(metric, SumMetric):
-            unknown[name] = f"unknown__{name}"
+            unknown[name] = computed_column("unknown", name)
             selected.append(
                 named(count_where(all_of([*counts, is_null(rows.value(metric.value))])), unknown[name])
             )

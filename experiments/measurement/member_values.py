@@ -10,6 +10,7 @@ from sqlglot import exp
 from experiments.assignment.assigned import Assigned
 from experiments.data.catalogue import Catalogue
 from experiments.data.source_rows import SourceRows
+from experiments.definition.columns import computed_column
 from experiments.definition.metrics import (
     BinaryMetric,
     CountMetric,
@@ -83,10 +84,10 @@ def member_values(experiment: Experiment, catalogue: Catalogue, assigned: Assign
         of_member = exp.EQ(this=joined.member, expression=column("member", _ASSIGNED))
         query = query.join(joined.table, on=of_member, join_type="left")
         for name, value in joined.values.items():
-            values[name] = f"value__{name}"
+            values[name] = computed_column("value", name)
             query = query.select(named(value.number, values[name]))
             if value.missing is not None:
-                missing[name] = f"missing__{name}"
+                missing[name] = computed_column("missing", name)
                 query = query.select(named(value.missing, missing[name]))
     experiment.engine.create(_RELATION, query)
     return MemberValues(_RELATION, assigned.columns, values, missing)

@@ -10,6 +10,7 @@ from sqlglot import exp
 
 from experiments.assignment.assigned import Assigned
 from experiments.data.catalogue import Catalogue
+from experiments.definition.columns import computed_column
 from experiments.definition.errors import Fault, InputError
 from experiments.definition.metrics import CountMetric, FormulaMetric, RatioMetric, SumMetric
 from experiments.definition.model import Definition
@@ -137,9 +138,9 @@ def _create(experiment: Experiment, values: MemberValues, facts: _Facts) -> Unit
     raw = {name: column(of) for name, of in values.values.items()}
     capped = {name: _capped(value, facts.caps.get(name)) for name, value in raw.items()}
     with_raw = [name for name in metrics if any(part in facts.caps for part in measured_parts(metrics, name))]
-    metric_columns = {name: f"metric__{name}" for name in metrics}
-    raw_columns = {name: f"raw__{name}" for name in with_raw}
-    covariate_columns = {name: f"covariate__{name}" for name in definition.design.covariates}
+    metric_columns = {name: computed_column("metric", name) for name in metrics}
+    raw_columns = {name: computed_column("raw", name) for name in with_raw}
+    covariate_columns = {name: computed_column("covariate", name) for name in definition.design.covariates}
     query = exp.select(*(named(column(name), name) for name in values.columns)).select(
         *(named(_metric(experiment, name, capped), of) for name, of in metric_columns.items()),
         *(named(_metric(experiment, name, raw), of) for name, of in raw_columns.items()),

@@ -15,6 +15,7 @@ from experiments.assignment.assigned import assigned_members
 from experiments.data.catalogue import open_data
 from experiments.definition.errors import InputError
 from experiments.engines.protocol import ColumnType
+from experiments.measurement.units import build_units
 from offerwise.opening import open_experiment
 from tests.assignment.campaign import Campaign, Row, members
 
@@ -221,9 +222,35 @@ def test_names_of_the_assignment_are_not_taken(campaign: Campaign) -> None:
     assert faults(campaign) == [
         (
             "uplift.features[0]",
-            "the column `stratum` has the name of a column of the assignment; rename it in the data",
+            "the column `stratum` has a name that Offerwise uses itself; rename it in the data",
         )
     ]
+
+
+@pytest.mark.parametrize("name", ["value__spent", "METRIC__spent", "raw__spent", "covariate__spent", "Batch"])
+def test_no_column_of_the_data_takes_the_place_of_a_computed_one(campaign: Campaign, name: str) -> None:
+    """Wherever a column would be carried beside the metrics it is refused; a condition alone may read it."""
+    rows = [{**row, name: n} for n, row in enumerate(people())]
+    lists: dict[str, Any] = {"design": {"covariates": [name]}, "uplift": {"features": [name]}}
+    audience = {"snapshot": "2026-11-25", "unit": name, "include": f'"{name}" < 10'}
+    campaign.write(
+        rows, ORDERS, audience=audience, assignment={"method": "stratified", "strata": [name]}, **lists
+    )
+    assert {key for key, _ in faults(campaign)} == {
+        "audience.unit",
+        "assignment.strata[0]",
+        "design.covariates[0]",
+        "uplift.features[0]",
+    }
+    metrics = {"spent": {"type": "sum", "from": "members", "value": "spend"}}
+    goals = {"primary": {"metric": "spent"}}
+    conditions = {"snapshot": "2026-11-25", "include": f'"{name}" < 10'}
+    campaign.write(rows, ORDERS, **recorded(audience=conditions, metrics=metrics, goals=goals))
+    with campaign.open() as experiment:
+        catalogue = open_data(experiment)
+        units = build_units(experiment, catalogue, assigned_members(experiment, catalogue))
+        total = exp.select(exp.Sum(this=exp.column(units.metric_columns["spent"]))).from_(units.relation)
+        assert experiment.engine.rows(total) == [(45.0,)]
 
 
 def test_every_member_belongs_to_a_unit(campaign: Campaign) -> None:

@@ -17,7 +17,9 @@ from experiments.definition.errors import InputError, RefusedError
 from experiments.documents import to_json
 from experiments.experiment import Experiment
 from tests.uplift.campaign import ARMS, DEFINITION, Campaign, Truth, keep_analysis
+from uplift.evidence import open_evidence
 from uplift.policy import load_policy
+from uplift.reading import read_sample
 from uplift.rollout import rollout
 from uplift.search import UpliftResult, find_policy
 from uplift.serving import offers, pyfunc_model
@@ -230,6 +232,29 @@ def test_a_broken_split_is_not_learned_from(tmp_path: Path) -> None:
     )
     with campaign.open() as experiment, pytest.raises(RefusedError, match="invalid"):
         find_policy(experiment)
+
+
+def test_features_may_have_the_names_of_our_own_columns(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    value, fold = rng.normal(size=400), rng.normal(size=400)
+    frame = pd.DataFrame({"id": range(400), "value": value, "fold": fold, "bought": np.arange(400) % 2})
+    frame.assign(arm=["control", "gift"] * 200).to_parquet(tmp_path / "members.parquet")
+    campaign = Campaign(tmp_path)
+    campaign.define(
+        audience=None,
+        arms={"control": {"share": 0.5}, "offers": {"gift": {"share": 0.5}}},
+        assignment={"method": "recorded", "from": "members", "column": "arm"},
+        metrics={"bought": {"type": "binary", "from": "members", "value": "bought"}},
+        goals={"primary": {"metric": "bought"}},
+        uplift={"features": ["value", "fold"], "learners": ["joint"], "folds": 3},
+        decision={"pick": {"by": "overall"}},
+        rollout=None,
+    )
+    with campaign.open() as experiment:
+        sample = read_sample(open_evidence(experiment), "bought").sample
+    assert set(sample.value) == {0.0, 1.0}
+    assert set(sample.fold) == {0, 1, 2}
+    assert set(map(tuple, sample.members.codes)) == set(zip(value, fold, strict=True))
 
 
 def test_an_individual_policy_is_rolled_out_by_its_model(tmp_path: Path) -> None:

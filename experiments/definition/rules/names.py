@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from experiments.definition.audience import RESERVED
+from experiments.definition.columns import is_reserved
 from experiments.definition.draft import Draft, Problem
 from experiments.definition.metrics import CONTACT_COST
-
-_OURS = RESERVED | {CONTACT_COST}
 
 
 def check_names(draft: Draft) -> Iterator[Problem]:
@@ -17,7 +15,7 @@ def check_names(draft: Draft) -> Iterator[Problem]:
     for block in ("features", "metrics"):
         for name in draft.names(block):
             folded = name.casefold()
-            if folded in _OURS:
+            if folded == CONTACT_COST or is_reserved(folded):
                 yield Problem((block, name), f"`{folded}` is a name that Offerwise uses itself", "rename it")
             elif folded in seen:
                 yield Problem((block, name), f"the name is taken by {seen[folded]}", "rename one of them")

@@ -1,0 +1,36 @@
+"""Columns that Offerwise computes beside those of the data; nothing of the data stands under one of their names."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from experiments.definition.audience import SEGMENT
+
+_OF_ASSIGNMENT = frozenset(
+    {"experiment", "member", "arm", SEGMENT, "stratum", "batch", "propensity", "planned_send_at", "assigned_at",
+     "definition_sha256", "refused_by"}
+)  # fmt: skip
+
+Computed = Literal["value", "missing", "unknown", "metric", "raw", "covariate"]
+"""What is computed for a metric or a covariate, each under a prefix of its own."""
+
+_PREFIXES = tuple(f"{what}__" for what in get_args(Computed))
+
+
+def computed_column(what: Computed, name: str) -> str:
+    """The column with what is computed for the metric or covariate `name`.
+
+    >>> computed_column("metric", "spend")
+    'metric__spend'
+    """
+    return f"{what}__{name}"
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a column of the data, or a feature, would take the place of one of ours; engines fold capitals.
+
+    >>> [is_reserved(name) for name in ("Arm", "metric__spend", "metric_spend", "tier")]
+    [True, True, False, False]
+    """
+    folded = name.casefold()
+    return folded in _OF_ASSIGNMENT or folded.startswith(_PREFIXES)
