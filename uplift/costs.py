@@ -13,10 +13,8 @@ from experiments.queries import as_double, coalesce, column, double, fetch_rows,
 from uplift.evidence import Evidence
 from uplift.features import Array
 from uplift.offers import Offers
+from uplift.sample import FEWEST
 from uplift.sql import cell_case
-
-# A part of the audience with fewer members in an arm takes the benefit cost that the arm has everywhere.
-_FEWEST = 200
 
 _QUANTILES = {
     "expected": 0.0,
@@ -120,7 +118,7 @@ def _by_cell(evidence: Evidence, offers: Offers, benefit: exp.Expr, contact: Arr
         overall[:, arm] += found
         if 0 <= int(row["cell"]) < sums.shape[1]:
             sums[:, int(row["cell"]), arm] += found
-    few = sums[0] < _FEWEST
+    few = sums[0] < FEWEST
     sums = np.where(few, overall[:, None, :], sums)
     if cell_case(offers.rule, engine, offers.segments) is None:
         sums = np.broadcast_to(overall[:, None, :], sums.shape)

@@ -10,6 +10,7 @@ import numpy as np
 from experiments.inference.tails import critical_value
 from uplift.features import Array
 from uplift.offers import Offers
+from uplift.policy import ShippedPolicy
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ def forecast(offers: Offers, offered: Array, explored: Array, held: Array) -> Fo
 
     The holdout will show the difference of means between contacted and held-out members of each part, times the contacted ones.
     Its distance from the forecast has three independent parts: the error of the test's estimates, the noise of the contacted
-    members, and that of the held-out ones. Where nobody is held out, the interval is that of the profit itself.
+    members, and that of the held-out ones, each with the spread of its own part and arm: a rollout may weigh the parts quite
+    otherwise than the test. The errors of the arms of one part, which share a control, are taken to go together. Where nobody is held out, the interval is that of the profit itself.
 
     Args:
         offers: Gains, their errors and the spread of the value.
@@ -48,16 +50,19 @@ def forecast(offers: Offers, offered: Array, explored: Array, held: Array) -> Fo
     expected = offered * (offers.gains - own)
     total = float(expected.sum() + (explored * offers.gains).sum())
     contacted = offered + explored
-    estimation = ((contacted * offers.errors) ** 2).sum()
+    estimation = ((contacted * offers.errors).sum(axis=1) ** 2).sum()
     if offers.policy is not None:
-        share = np.array([cell.members for cell in offers.policy.cells])[np.array(offers.arm) > 0].sum()
-        share = share / max(sum(cell.members for cell in offers.policy.cells), 1)
-        estimation = max(
-            estimation, (contacted.sum() / max(share, 1e-12) * offers.policy.held_out_error) ** 2 * share**2
-        )
+        estimation = max(estimation, (contacted.sum() * _held_out_error(offers, offers.policy)) ** 2)
     noise = (contacted * offers.spread**2).sum()
     by_part = contacted.sum(axis=1)
     controls = np.where(held > 0, held, np.maximum(by_part, 1.0))
-    compared = (by_part**2 / controls).sum() * offers.spread[0] ** 2
+    compared = (by_part**2 / controls * offers.spread[:, 0] ** 2).sum()
     reach = critical_value(0.05) * math.sqrt(float(estimation + noise + compared))
     return Forecast(expected.sum(axis=0), total, total - reach, total + reach)
+
+
+def _held_out_error(offers: Offers, policy: ShippedPolicy) -> float:
+    """The error of the gain of a member whom the policy contacts; the policy's own is that of every member, contacted or not."""
+    members = np.array([cell.members for cell in policy.cells], dtype=float)
+    treated = members[np.array(offers.arm) > 0].sum()
+    return policy.held_out_error * float(members.sum() / treated) if treated > 0 else 0.0

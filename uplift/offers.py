@@ -10,11 +10,13 @@ import numpy as np
 from experiments.definition.errors import RefusedError
 from experiments.definition.metrics import SumMetric
 from experiments.documents import Analysis, Effect, read_document
+from experiments.measurement.measurement import MetricMoments
 from uplift.evidence import Evidence
 from uplift.features import Array, FeatureSpace, Kind
 from uplift.policy import ShippedPolicy, load_policy
 from uplift.reading import segment_names
 from uplift.rules import Rule, SegmentTable
+from uplift.sample import FEWEST
 from uplift.sentences import PACKAGE
 
 
@@ -31,7 +33,7 @@ class Offers:
         gains: Shape (C, K): what each arm brings per member over no contact.
         errors: Shape (C, K): standard errors of the gains.
         optimism: What the gains of the rule's own arms are too high by, for having been chosen.
-        spread: Shape (K,): standard deviation of the value among the members of each arm.
+        spread: Shape (C, K): standard deviation of the value among the members of each arm in each part.
     """
 
     rule: Rule
@@ -104,7 +106,7 @@ def _of_policy(evidence: Evidence, policy: ShippedPolicy) -> Offers:
     excess = float(np.average(seen, weights=members)) - policy.held_out_gain
     optimism = max(0.0, excess) / treated if treated > 0 else 0.0
     arm = tuple(_allowed(arm, gains[cell], evidence.eligible, policy.arms) for cell, arm in enumerate(own))
-    spread = np.array(policy.spread)
+    spread = np.array([cell.spread for cell in policy.cells])
     return Offers(policy.rule, policy, policy.arms, policy.segments, arm, gains, errors, optimism, spread)
 
 
@@ -141,9 +143,20 @@ def _of_winners(evidence: Evidence, analysis: Analysis, metric: str) -> Offers:
     gains = gains - _uncounted_contact(evidence, metric)
     corrected = [each for each in analysis.winner_corrected if each.metric == metric and each.segment is None]
     optimism = max(0.0, corrected[0].naive - corrected[0].corrected) if corrected else 0.0
-    moments = evidence.measurement.metrics[metric]
-    spread = np.sqrt([moments.arm(arm).variance(moments.value) for arm in arms])
+    spread = _spread(evidence.measurement.metrics[metric], segments, arms)
     return Offers(SegmentTable(chosen), None, arms, segments, chosen, gains, errors, optimism, spread)
+
+
+def _spread(moments: MetricMoments, segments: tuple[str, ...], arms: tuple[str, ...]) -> Array:
+    """Shape (C, K): of each segment, or of everybody where the arm has few members there."""
+    found = np.zeros((len(segments), len(arms)))
+    for k, arm in enumerate(arms):
+        everywhere = moments.arm(arm)
+        for place, name in enumerate(segments):
+            here = moments.arm(arm, name)
+            few = here.count < FEWEST
+            found[place, k] = np.sqrt((everywhere if few else here).variance(moments.value))
+    return found
 
 
 def _allowed(arm: int, gains: Array, eligible: tuple[str, ...], arms: tuple[str, ...]) -> int:

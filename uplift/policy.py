@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,11 +35,13 @@ class CellFigures:
         members: Members of the test in it.
         gains: Shape (K,): mean gain of each arm, from doubly robust scores; 0 for control.
         std_errors: Shape (K,): their standard errors.
+        spread: Shape (K,): standard deviation of the value among the members of each arm.
     """
 
     members: int
     gains: tuple[float, ...]
     std_errors: tuple[float, ...]
+    spread: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,6 @@ class ShippedPolicy:
         cells: What was seen in each part of the audience.
         held_out_gain: Gain per member over no contact on members that the policy was not learned from.
         held_out_error: Its standard error.
-        spread: Shape (K,): standard deviation of the value among the members of each arm.
     """
 
     definition_sha256: str
@@ -74,7 +75,6 @@ class ShippedPolicy:
     cells: tuple[CellFigures, ...]
     held_out_gain: float
     held_out_error: float
-    spread: tuple[float, ...]
 
     @property
     def inputs(self) -> dict[str, Kind]:
@@ -141,13 +141,9 @@ def _plain(policy: ShippedPolicy) -> dict[str, Any]:
         "kinds": dict(policy.kinds),
         "features": policy.space.plain(),
         "rule": _plain_rule(policy.rule),
-        "cells": [
-            {"members": cell.members, "gains": list(cell.gains), "std_errors": list(cell.std_errors)}
-            for cell in policy.cells
-        ],
+        "cells": [asdict(cell) for cell in policy.cells],
         "held_out_gain": policy.held_out_gain,
         "held_out_error": policy.held_out_error,
-        "spread": list(policy.spread),
     }
 
 
@@ -179,12 +175,13 @@ def _from_plain(body: Mapping[str, Any], model: Individual | None) -> ShippedPol
         space=FeatureSpace.from_plain(body["features"]),
         rule=model or _rule_from_plain(body["rule"]),
         cells=tuple(
-            CellFigures(each["members"], tuple(each["gains"]), tuple(each["std_errors"]))
+            CellFigures(
+                each["members"], tuple(each["gains"]), tuple(each["std_errors"]), tuple(each["spread"])
+            )
             for each in body["cells"]
         ),
         held_out_gain=body["held_out_gain"],
         held_out_error=body["held_out_error"],
-        spread=tuple(body["spread"]),
     )
 
 

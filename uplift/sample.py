@@ -13,6 +13,9 @@ from uplift.features import Array, FeatureSpace
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
+FEWEST = 200
+"""A part of the audience with fewer members in an arm takes the variance or the cost that the arm has everywhere."""
+
 
 @dataclass(frozen=True)
 class Members:
@@ -75,6 +78,15 @@ class LearningSample:
             propensity=self.propensity[chosen],
             fold=self.fold[chosen],
         )
+
+    def spread(self, part: Flags) -> Array:
+        """Shape (K,): the standard deviation of the value by arm among `part`; everywhere, of an arm with few members there."""
+        found = []
+        for k in range(len(self.arms)):
+            everywhere = self.arm == k
+            here = everywhere & part
+            found.append(self.value[here if here.sum() >= FEWEST else everywhere].std(ddof=1))
+        return np.array(found)
 
     def without(self, *folds: int) -> LearningSample:
         """The members of the other folds."""

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from experiments.definition.policy import LearnerName, PolicyKind
 from experiments.experiment import Experiment
 from uplift.crossfit import Arena, Contest, LearnerRecord, Plan
 from uplift.documents import Chosen, Learner, Policy, SegmentOffer, Uplift
-from uplift.evaluation import auuc, estimate_mean, policy_scores, policy_value, qini
+from uplift.evaluation import Estimate, auuc, estimate_mean, policy_scores, policy_value, qini
 from uplift.evidence import open_evidence, value_metric_of
 from uplift.features import Array
 from uplift.gate import Contender, run_gate
@@ -141,8 +139,6 @@ def _ship(
     experiment: Experiment, metric: str, reading: Reading, contest: Contest, chosen: Contender, rule: Rule
 ) -> ShippedPolicy:
     sample = reading.sample
-    cells = rule.cells(sample.space, sample.members)
-    spread = [sample.value[sample.arm == k].std(ddof=1) for k in range(len(sample.arms))]
     return ShippedPolicy(
         definition_sha256=experiment.definition.origin.sha256,
         value_metric=metric,
@@ -153,27 +149,27 @@ def _ship(
         kinds=reading.kinds,
         space=sample.space,
         rule=rule,
-        cells=cell_figures(contest.scores, cells),
+        cells=cell_figures(contest.scores, sample, rule),
         held_out_gain=chosen.over_control.value,
         held_out_error=chosen.over_control.std_error,
-        spread=tuple(float(each) for each in spread),
     )
 
 
-def cell_figures(scores: Array, cells: np.ndarray) -> tuple[CellFigures, ...]:
-    """For each part of the audience the gains of all arms over no contact, shape of `scores` (n, K)."""
+def cell_figures(scores: Array, sample: LearningSample, rule: Rule) -> tuple[CellFigures, ...]:
+    """For each part of the audience the gains of all arms over no contact, `scores` of shape (n, K), and the value's spread."""
+    cells = rule.cells(sample.space, sample.members)
     found = []
     for cell in range(int(cells.max(initial=0)) + 1):
-        gains = (scores - scores[:, :1])[cells == cell]
-        estimates = [estimate_mean(column) for column in gains.T] if len(gains) else []
+        here = cells == cell
+        gains = (scores - scores[:, :1])[here]
+        estimates = [estimate_mean(column) if len(gains) else Estimate(0.0, 0.0) for column in gains.T]
         found.append(
             CellFigures(
                 len(gains),
                 tuple(each.value for each in estimates),
                 tuple(each.std_error for each in estimates),
+                tuple(sample.spread(here).tolist()),
             )
-            if estimates
-            else CellFigures(0, (0.0,) * scores.shape[1], (0.0,) * scores.shape[1])
         )
     return tuple(found)
 

@@ -47,10 +47,11 @@ def policy() -> ShippedPolicy:
         kinds=KINDS,
         space=space,
         rule=Tree(Branch(NumberSplit("days", 365.0), Leaf(1), old)),
-        cells=tuple(CellFigures(100, (0.0, 0.1, 0.1, 0.1), (0.0, 0.1, 0.1, 0.1)) for _ in range(3)),
+        cells=tuple(
+            CellFigures(100, (0.0, 0.1, 0.1, 0.1), (0.0, 0.1, 0.1, 0.1), (1.0,) * 4) for _ in range(3)
+        ),
         held_out_gain=0.2,
         held_out_error=0.05,
-        spread=(1.0, 1.0, 1.0, 1.0),
     )
 
 

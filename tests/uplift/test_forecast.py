@@ -3,37 +3,79 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from tests.uplift.simulated import simulate
 from uplift.forecast import forecast
 from uplift.offers import Offers
 from uplift.rules import SegmentTable
+from uplift.sample import FEWEST
 
 
-def test_the_interval_covers_what_the_holdout_shows() -> None:
-    """Two segments; the test's estimates, the contacted and the held-out members are drawn anew each time."""
+def offers_of(gains: np.ndarray, errors: np.ndarray, spread: np.ndarray, optimism: float = 0.0) -> Offers:
+    """One offer to every part."""
+    parts, arms = gains.shape
+    arm = (1,) * parts
+    return Offers(
+        SegmentTable(arm),
+        None,
+        tuple("cab"[:arms]),
+        tuple("xyz"[:parts]),
+        arm,
+        gains,
+        errors,
+        optimism,
+        spread,
+    )
+
+
+@pytest.mark.parametrize(
+    "spread",
+    [
+        pytest.param([[2.0, 2.5], [2.0, 2.5]], id="equal parts"),
+        pytest.param([[0.5, 0.6], [9.0, 12.0]], id="most members in the steady part"),
+        pytest.param([[9.0, 12.0], [0.5, 0.6]], id="most members in the part that varies"),
+    ],
+)
+def test_the_interval_covers_what_the_holdout_shows(spread: list[list[float]]) -> None:
+    """Two segments; the test's estimates, the contacted and the held-out members are drawn anew each time.
+
+    A quarter of the contacted members explore the other arm, whose estimate shares the control of the first: errors that are
+    taken to go together may cover a little more than 95 %.
+    """
     rng = np.random.default_rng(1)
-    gains, base, spread = np.array([[0.0, 0.6], [0.0, 0.2]]), np.array([1.0, 2.0]), np.array([2.0, 2.5])
-    tested, offered, held = 4000, np.array([9000, 5000]), np.array([900, 500])
-    error = np.sqrt((spread**2).sum() / tested)
-    runs, covered = 2000, 0
+    sd = np.column_stack([np.array(spread), np.array(spread)[:, 1]])
+    gains, base = np.array([[0.0, 0.6, 0.3], [0.0, 0.2, 0.1]]), np.array([1.0, 2.0])
+    tested, held = 4000, np.array([900, 500])
+    contacted = np.array([[0, 6750, 2250], [0, 3750, 1250]])
+    errors = np.sqrt((sd**2 + sd[:, :1] ** 2) / tested) * [0, 1, 1]
+    runs, covered = 4000, 0
     for _ in range(runs):
-        seen = gains + np.column_stack([np.zeros(2), rng.normal(0, error, 2)])
-        errors = np.column_stack([np.zeros(2), np.full(2, error)])
-        offers = Offers(
-            SegmentTable((1, 1)), None, ("control", "a"), ("x", "y"), (1, 1), seen, errors, 0.0, spread
+        means = rng.normal(0, sd / np.sqrt(tested))
+        seen = gains + (means - means[:, :1]) * [0, 1, 1]
+        found = forecast(
+            offers_of(seen, errors, sd), contacted * [0, 1, 0], contacted * [0, 0, 1], held.astype(float)
         )
-        found = forecast(offers, np.column_stack([[0, 0], offered]), np.zeros((2, 2)), held)
-        contacted = base + gains[:, 1] + rng.normal(0, spread[1] / np.sqrt(offered))
-        without = base + rng.normal(0, spread[0] / np.sqrt(held))
-        covered += found.low <= float(((contacted - without) * offered).sum()) <= found.high
-    assert 0.935 < covered / runs < 0.965
+        got = contacted * (base[:, None] + gains) + rng.normal(0, sd * np.sqrt(contacted))
+        without = base + rng.normal(0, sd[:, 0] / np.sqrt(held))
+        shown = got.sum() - (contacted.sum(axis=1) * without).sum()
+        covered += found.low <= shown <= found.high
+    assert 0.943 < covered / runs < 0.968
 
 
 def test_optimism_is_taken_from_the_chosen_arm_only() -> None:
     gains = np.array([[0.0, 0.5, 0.4]])
-    offers = Offers(
-        SegmentTable((1,)), None, ("control", "a", "b"), ("",), (1,), gains, np.zeros((1, 3)), 0.1, np.ones(3)
-    )
+    offers = offers_of(gains, np.zeros((1, 3)), np.ones((1, 3)), optimism=0.1)
     found = forecast(offers, np.array([[0.0, 100.0, 10.0]]), np.array([[0.0, 5.0, 5.0]]), np.array([10.0]))
     np.testing.assert_allclose(found.by_arm, [0.0, 40.0, 4.0])
     assert found.total == 40.0 + 4.0 + 2.5 + 2.0
+
+
+def test_a_part_has_the_spread_of_its_own_members_unless_they_are_few() -> None:
+    sample = simulate(4000, effects="each", seed=3, arms=2, spend=True).sample
+    part = sample.members.segment == 1
+    few = np.flatnonzero(part & (sample.arm == 1))[FEWEST - 1 :]
+    part[few] = False
+    assert sample.spread(part) == pytest.approx(
+        [sample.value[part & (sample.arm == 0)].std(ddof=1), sample.value[sample.arm == 1].std(ddof=1)]
+    )

@@ -45,10 +45,8 @@ def people(n: int, seed: int) -> pd.DataFrame:
 
 
 def shipped(rule: Rule, space: FeatureSpace, kind: str) -> ShippedPolicy:
-    cell = CellFigures(10, (0.0, 0.1, 0.2), (0.0, 0.01, 0.02))
-    return ShippedPolicy(
-        "sha", "profit", kind, True, ARMS, SEGMENTS, KINDS, space, rule, (cell,), 0.1, 0.02, (1.0, 2.0, 3.0)
-    )  # type: ignore[arg-type]
+    cell = CellFigures(10, (0.0, 0.1, 0.2), (0.0, 0.01, 0.02), (1.0, 2.0, 3.0))
+    return ShippedPolicy("sha", "profit", kind, True, ARMS, SEGMENTS, KINDS, space, rule, (cell,), 0.1, 0.02)  # type: ignore[arg-type]
 
 
 def rules() -> list[tuple[str, Rule, FeatureSpace]]:
