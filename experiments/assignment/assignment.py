@@ -111,6 +111,7 @@ def _add_batch(experiment: Experiment, audience: Audience, ledger: Ledger) -> No
             raise _nobody(audience)
         return
     if before.number < 0:
+        ledger.prepare()
         write_whole(experiment.workspace.lock, canonical_json(definition))
     experiment.progress(f"Writing {members:,} members to the ledger")
     sha256 = definition.origin.sha256

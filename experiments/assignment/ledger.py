@@ -89,6 +89,7 @@ class Ledger:
         """The newest manifest."""
         path = max(self._manifests(), key=_number_of, default=None)
         if path is None:
+            self._refuse_loss()
             return Manifest()
         try:
             body = json.loads(path.read_text(encoding="utf8"))
@@ -99,11 +100,15 @@ class Ledger:
             raise self._damaged(path) from error
 
     def batch_files(self) -> list[Path]:
-        """The files of every batch, each there with its full size."""
+        """The files of every batch, each with the SHA-256 that the manifest names: one bit can change an arm."""
         files = []
         for batch in self.manifest().batches:
             path = self._batches / batch.file
-            if not path.is_file() or path.stat().st_size != batch.bytes:
+            try:
+                whole = path.stat().st_size == batch.bytes and _sha256(path) == batch.sha256
+            except OSError as error:
+                raise self._damaged(path) from error
+            if not whole:
                 raise self._damaged(path)
             files.append(path)
         return files
@@ -111,6 +116,14 @@ class Ledger:
     def read(self, engine: Engine, name: str) -> None:
         """Make the ledger readable as relation `name`, with the columns of `ledger_shape`."""
         engine.read_files(name, self.batch_files(), ledger_shape())
+
+    def prepare(self) -> None:
+        """Make the ledger's folder before anything else of an assignment, so that its absence tells a loss."""
+        try:
+            self.workspace.ledger.mkdir(parents=True, exist_ok=True)
+            _sync(self.workspace.root)
+        except OSError as error:
+            raise self._unwritten(error) from error
 
     def append(self, engine: Engine, query: exp.Query, *, members: int, definition_sha256: str) -> Batch:
         """Add the rows of `query` as the next batch; call it while holding `hold`.
@@ -134,11 +147,7 @@ class Ledger:
             _sync(self._batches)
             self._publish(Manifest(before.number + 1, definition_sha256, (*before.batches, batch)))
         except OSError as error:
-            raise OutsideError(
-                f"Could not add to the ledger {self.workspace.ledger}: {error.strerror}",
-                "The ledger is as it was, and no arm was given",
-                _ELSEWHERE,
-            ) from error
+            raise self._unwritten(error) from error
         return batch
 
     @property
@@ -181,6 +190,28 @@ class Ledger:
         ]
         for path in strays:
             path.unlink(missing_ok=True)
+
+    def _refuse_loss(self) -> None:
+        """Refuse to take a ledger that is gone for one that never was: members who were messaged would change arms."""
+        space = self.workspace
+        traces = [space.document("assignment"), *sorted(space.send_lists.glob("*.csv"))]
+        if not space.ledger.is_dir():
+            traces.append(space.lock)
+        trace = next((path for path in traces if path.exists()), None)
+        if trace is not None:
+            raise OutsideError(
+                f"Could not read the ledger {space.ledger}: it is gone, and {trace} shows that arms were drawn",
+                "Nothing was changed, and no arm was given",
+                f"Restore {space.ledger} from a backup; only if nobody has been sent anything, "
+                f"take {space.root} away and run `offerwise assign` again",
+            )
+
+    def _unwritten(self, error: OSError) -> OutsideError:
+        return OutsideError(
+            f"Could not add to the ledger {self.workspace.ledger}: {error.strerror}",
+            "The ledger is as it was, and no arm was given",
+            _ELSEWHERE,
+        )
 
     def _damaged(self, path: Path) -> OutsideError:
         return OutsideError(

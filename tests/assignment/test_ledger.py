@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from sqlglot import exp
 
+from experiments.analysis import analyze
 from experiments.assignment.assignment import assign
 from experiments.assignment.ledger import Ledger, ledger_shape
 from experiments.definition.errors import OutsideError
@@ -21,6 +23,7 @@ from experiments.engines.connect import connect
 from experiments.engines.duckdb import DuckDBEngine
 from experiments.files import Workspace
 from experiments.queries import relation
+from offerwise.journey import Journey
 from tests.assignment.campaign import Campaign, members
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -134,11 +137,15 @@ def damage(ledger: Path, how: str) -> None:
         batch.unlink()
     elif how == "cut":
         batch.write_bytes(batch.read_bytes()[:-10])
+    elif how == "flipped":
+        content = bytearray(batch.read_bytes())
+        content[len(content) // 3] ^= 1
+        batch.write_bytes(content)
     else:
         (ledger / "manifest-0.json").write_text("{")
 
 
-@pytest.mark.parametrize("how", ["missing", "cut", "manifest"])
+@pytest.mark.parametrize("how", ["missing", "cut", "flipped", "manifest"])
 def test_damage_is_told_and_nothing_is_drawn(campaign: Campaign, how: str) -> None:
     campaign.write(members(60))
     with campaign.open() as experiment:
@@ -148,6 +155,40 @@ def test_damage_is_told_and_nothing_is_drawn(campaign: Campaign, how: str) -> No
     with campaign.open() as experiment, pytest.raises(OutsideError, match="do not assign again"):
         assign(experiment)
     assert [path.name for path in ledger.glob("manifest-*.json")] == ["manifest-0.json"]
+
+
+@pytest.mark.parametrize("trace", ["definition.lock.json", "send_lists/a.csv", "assignment.json"])
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_lost_ledger_is_not_drawn_anew(campaign: Campaign, trace: str, changed: bool) -> None:
+    campaign.write(members(60))
+    with campaign.open() as experiment:
+        Journey(experiment).assign()
+        root = experiment.workspace.root
+    kept = (root / trace).read_bytes()
+    shutil.rmtree(root)
+    (root / trace).parent.mkdir(parents=True)
+    (root / trace).write_bytes(kept)
+    if changed:
+        campaign.define(assignment={"method": "hash", "salt": "another"})
+    with campaign.open() as experiment:
+        with pytest.raises(OutsideError, match=r"arms were drawn.*from a backup"):
+            assign(experiment)
+        with pytest.raises(OutsideError, match="arms were drawn"):
+            analyze(experiment)
+    assert [path for path in root.rglob("*") if path.is_file()] == [root / trace]
+
+
+def test_a_first_assign_that_was_killed_after_the_lock_can_be_run_again(campaign: Campaign) -> None:
+    campaign.write(members(60))
+    with campaign.open() as experiment:
+        assign(experiment)
+        expected, space = arms(campaign), experiment.workspace
+        shutil.rmtree(space.send_lists)
+        shutil.rmtree(space.ledger)
+        (space.ledger / "tmp").mkdir(parents=True)
+        assert space.lock.exists()
+        assign(experiment)
+    assert arms(campaign) == expected
 
 
 def test_the_manifest_names_hash_size_and_members(campaign: Campaign) -> None:
