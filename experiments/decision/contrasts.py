@@ -11,6 +11,7 @@ from experiments.inference.adjustment import LinComparison
 from experiments.inference.cluster_robust import ClusterComparison
 from experiments.inference.comparison import Comparison, compare
 from experiments.inference.moments import Moments, pool
+from experiments.inference.proportions import SPARSE_BELOW, tabulate
 from experiments.inference.ratios import DeltaRatioComparison
 from experiments.measurement.measurement import MetricMoments
 
@@ -25,7 +26,7 @@ class Contrasts:
     exact for binary metrics, Welch for means, the delta method for ratios; with `adjusted`, Lin's regression on the
     metric's covariates and, with `stratified`, the strata weighted by their share of the members of all arms. Where units
     of several members were assigned, every variance is CR2 by unit; where the definition names the member's own key as the
-    unit, adjusted ones are HC2.
+    unit, adjusted ones are HC2. Rates with an expected count below 10 are tested exactly and never adjusted.
 
     Attributes:
         metrics: Moments of each metric, by arm, segment and stratum.
@@ -83,8 +84,8 @@ class Contrasts:
     def _adjust(
         self, measured: MetricMoments, arm: str, versus: str, segment: str | None
     ) -> LinComparison | None:
-        """The adjusted comparison; None where there is nothing to adjust with."""
-        if not self.adjusted:
+        """The adjusted comparison; None where there is nothing to adjust with, or a rate too rare for a t test."""
+        if not self.adjusted or _is_sparse(measured, arm, versus, segment):
             return None
         sides = [measured.strata(side, segment) for side in (arm, versus)]
         strata = sorted(set(sides[0]) | set(sides[1]))
@@ -116,6 +117,14 @@ def _members_of_all_arms(measured: MetricMoments, stratum: str, segment: str | N
         for cell, moments in measured.cells.items()
         if cell.stratum == stratum and segment in {None, cell.segment}
     )
+
+
+def _is_sparse(measured: MetricMoments, arm: str, versus: str, segment: str | None) -> bool:
+    """Whether a rate has too few events for anything but an exact test: its adjusted t test errs too often."""
+    if measured.kind != "binary":
+        return False
+    table = tabulate(measured.arm(arm, segment), measured.arm(versus, segment), measured.value)
+    return table.smallest_expected < SPARSE_BELOW
 
 
 def _unadjusted(measured: MetricMoments, arm: Moments, versus: Moments) -> Comparison:

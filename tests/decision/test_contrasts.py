@@ -74,6 +74,21 @@ def test_a_segment_that_is_one_stratum_without_covariates_is_read_raw() -> None:
     assert (segment.method, overall.method) == ("welch", "stratified")
 
 
+@pytest.mark.parametrize(("events", "method"), [(4, "exact_conditional"), (40, "stratified")])
+def test_a_rate_with_few_events_is_tested_exactly_in_every_reading(events: int, method: str) -> None:
+    """A t test of some five events an arm rejects 6 % to 7 % of equal arms, and a family of six 8 %."""
+    rows = np.zeros((2_000, 2))
+    rows[:events, 0] = 1
+    rows[:, 1] = np.arange(2_000) % 7
+    moments = Moments.from_rows(("converted", "before"), rows)
+    cells = {Cell(arm, "", stratum): moments for arm in ("control", "gift") for stratum in ("a", "b")}
+    measured = replace(metric("converted", cells), covariates=("before",))
+    reading = Contrasts({"converted": measured}, adjusted=True, stratified=True)
+    found = reading.compare("converted", "gift", "control")
+    assert found is not None
+    assert found.method == method
+
+
 def test_the_decision_reads_adjusted_estimates_where_there_is_something_to_adjust_with(
     tmp_path: Path,
 ) -> None:
