@@ -98,7 +98,7 @@ class Uplift:
 
 @dataclass(frozen=True)
 class Offer:
-    """One arm of the rollout: the members who get it, exploring ones included, what it should earn and cost."""
+    """One arm of the rollout: the members whom the policy gives it, what they should earn and cost; nobody who explores."""
 
     arm: str
     members: int
@@ -110,10 +110,11 @@ class Offer:
 class Rollout:
     """`rollout --json`.
 
-    `members` are offered, held out, exploring or not offered; `offers` counts those whom the policy gives an arm. Profit and cost
-    are of offered and exploring members; profit is incremental over no contact, with a 95 % prediction interval of what the
-    holdout will show. `follows` is the kind of policy, or `winner_by_segment`. `shadow_price` is what one more unit of budget
-    would bring.
+    `members` are offered, held out, exploring or not offered; `offers` are those whom the policy gives an arm, `explore` counts
+    those who get one at random. `cost_bound` and `expected_profit` are of both: the profits of the offers and that of
+    exploration add to `expected_profit`, which is incremental over no contact, with a 95 % prediction interval of what the
+    holdout will show. `follows` is the kind of policy, or `winner_by_segment`. `shadow_price` is the profit that one more unit
+    of budget would bring.
     """
 
     experiment: str
