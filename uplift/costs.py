@@ -1,4 +1,4 @@
-"""What an offer costs: the contact, which is known, and the benefit, which the test measured."""
+"""What offers cost: the contact, which is known, and the benefit, which the test measured, up to a joint bound of their sum."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from experiments.queries import as_double, coalesce, column, double, fetch_rows,
 from uplift.evidence import Evidence
 from uplift.features import Array
 from uplift.offers import Offers
-from uplift.sample import FEWEST
+from uplift.sample import FEWEST, Flags
 from uplift.sql import cell_case
 
 _QUANTILES = {
@@ -33,36 +33,43 @@ class Costs:
         benefit: Shape (C, K): mean of the benefits that the value formula subtracts.
         error: Shape (C, K): its standard error.
         variance: Shape (C, K): variance between members.
+        shared: Shape (C, K): whether mean and error are the arm's everywhere, for want of members in the part.
     """
 
     contact: Array
     benefit: Array
     error: Array
     variance: Array
+    shared: Flags
 
     @property
     def expected(self) -> Array:
         """Shape (C, K): all costs at their expectation."""
         return self.contact + self.benefit
 
-    def upper(self, budget: Budget | None) -> Array:
-        """Shape (C, K): what the budget covers, with the uncertainty of the means at the budget's level."""
+    def covered(self, budget: Budget | None) -> Array:
+        """Shape (C, K): the costs that the budget covers, at their expectation; all of them where there is no budget."""
         covers = budget.covers if budget else ("contact", "benefit")
-        benefit = self.benefit + quantile(budget) * self.error
-        return np.asarray(
-            (self.contact if "contact" in covers else 0.0)
-            + (benefit if "benefit" in covers else np.zeros_like(benefit))
-        )
+        nothing = np.zeros_like(self.benefit)
+        contact = self.contact if "contact" in covers else 0.0
+        return np.asarray(nothing + contact + (self.benefit if "benefit" in covers else nothing))
 
     def bound(self, members: Array, budget: Budget | None) -> float:
         """The cost of giving `members` of shape (C, K) their arms, at the budget's level.
 
-        Uncertain means are taken at their own upper ends, all at once, which is more than the bound of their sum; what members
-        vary around the mean adds up as independent.
+        The one-sided normal bound of the total: its expectation plus the quantile times the root of two variances, that of the
+        estimated means, each times its members, and that of the members around their means. Means of different members of
+        the test are independent. Parts that share an arm's mean have one error, which adds up before it is squared; with the
+        parts that have a mean of their own, from some of the same members, it is taken to go together.
         """
-        covered = budget is None or "benefit" in budget.covers
-        noise = float(np.sqrt((members * self.variance).sum())) if covered else 0.0
-        return float((members * self.upper(budget)).sum()) + quantile(budget) * noise
+        expected = float((members * self.covered(budget)).sum())
+        if budget is not None and "benefit" not in budget.covers:
+            return expected
+        errors = members * self.error
+        own = np.sqrt((np.where(self.shared, 0.0, errors) ** 2).sum(axis=0))
+        together = np.where(self.shared, errors, 0.0).sum(axis=0)
+        variance = ((own + together) ** 2).sum() + (members * self.variance).sum()
+        return expected + quantile(budget) * float(np.sqrt(variance))
 
 
 def quantile(budget: Budget | None) -> float:
@@ -82,19 +89,21 @@ def measure_costs(evidence: Evidence, offers: Offers) -> Costs:
     shape = offers.gains.shape
     if formula is None or not formula.costs:
         unknown = np.array([arm.unit_cost_if_taken for arm in definition.all_arms])
-        return Costs(contact, np.broadcast_to(unknown, shape).copy(), np.zeros(shape), np.zeros(shape))
+        benefit = np.broadcast_to(unknown, shape).copy()
+        return Costs(contact, benefit, np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=bool))
     units = evidence.units
-    benefit: exp.Expr = double(0.0)
+    paid: exp.Expr = double(0.0)
     for metric, weight in formula.costs.items():
         measured = column(units.raw_columns.get(metric, units.metric_columns[metric]))
         term = exp.Mul(this=double(weight), expression=coalesce(measured, double(0.0)))
-        benefit = exp.Add(this=benefit, expression=term)
-    return _by_cell(evidence, offers, exp.paren(benefit), contact)
+        paid = exp.Add(this=paid, expression=term)
+    return _by_cell(evidence, offers, exp.paren(paid), contact)
 
 
 def _by_cell(evidence: Evidence, offers: Offers, benefit: exp.Expr, contact: Array) -> Costs:
     engine = evidence.experiment.engine
-    cell = cell_case(offers.rule, engine, offers.segments) or exp.Literal.number(0)
+    case = cell_case(offers.rule, engine, offers.segments)
+    cell = case or exp.Literal.number(0)
     inner = exp.select(named(column("arm"), "arm"), named(cell, "cell"), named(benefit, "benefit")).from_(
         relation(evidence.units.relation)
     )
@@ -118,13 +127,12 @@ def _by_cell(evidence: Evidence, offers: Offers, benefit: exp.Expr, contact: Arr
         overall[:, arm] += found
         if 0 <= int(row["cell"]) < sums.shape[1]:
             sums[:, int(row["cell"]), arm] += found
-    few = sums[0] < FEWEST
-    sums = np.where(few, overall[:, None, :], sums)
-    if cell_case(offers.rule, engine, offers.segments) is None:
-        sums = np.broadcast_to(overall[:, None, :], sums.shape)
+    # Of a rule that is a model, the engine does not know the parts.
+    shared = (sums[0] < FEWEST) | (case is None)
+    sums = np.where(shared, overall[:, None, :], sums)
     members = np.maximum(sums[0], 2.0)
     mean = sums[1] / members
     variance = np.maximum(sums[2] / members - mean**2, 0.0) * members / (members - 1)
     mean, variance = np.maximum(mean, 0.0), np.where(np.arange(mean.shape[1]) == 0, 0.0, variance)
     mean[:, 0] = 0.0
-    return Costs(contact, mean, np.sqrt(variance / members), variance)
+    return Costs(contact, mean, np.sqrt(variance / members), variance, shared)

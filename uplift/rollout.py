@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +14,10 @@ from experiments.audience.audience import build_audience, snapshot_of
 from experiments.definition.errors import InputError, RefusedError
 from experiments.definition.policy import Budget
 from experiments.definition.policy import Rollout as Settings
-from experiments.documents import Analysis, Reason, read_document
+from experiments.documents import Analysis, Reason
 from experiments.experiment import Experiment
 from experiments.queries import column, named, number, relation
-from uplift.allocation import Allocation, allocate
+from uplift.budget import Problem
 from uplift.costs import Costs, measure_costs
 from uplift.documents import Offer, Rollout
 from uplift.evidence import Evidence, open_evidence, value_metric_of
@@ -56,15 +56,12 @@ def rollout(experiment: Experiment) -> Rollout:
     offers = choose_offers(evidence, analysis, metric)
     costs = measure_costs(evidence, offers)
     with hold(experiment.workspace.out, experiment.progress):
-        if ledger_path(experiment).exists():
-            before = read_document(Rollout, experiment.workspace.document("rollout"))
-            price = before.shadow_price if before else None
-        else:
-            price = _draw(evidence, settings, offers, costs)
+        if not ledger_path(experiment).exists():
+            _draw(evidence, settings, offers, costs)
         drawn = read_ledger(experiment, offers.arms)
         _refuse_other(experiment, drawn, _mark(offers))
-        lists = _write_lists(experiment, settings)
-    document = _document(experiment, settings, offers, costs, drawn, lists, price)
+        lists = _write_lists(experiment, settings, drawn)
+    document = _document(evidence, settings, offers, costs, drawn, lists)
     return replace(document, reasons=_disagreement(experiment, offers, analysis))
 
 
@@ -90,73 +87,34 @@ def _settings(experiment: Experiment) -> Settings:
     return settings
 
 
-def _draw(evidence: Evidence, settings: Settings, offers: Offers, costs: Costs) -> float:
+def _draw(evidence: Evidence, settings: Settings, offers: Offers, costs: Costs) -> None:
     experiment = evidence.experiment
     definition, say = experiment.definition, experiment.words.say
     today = experiment.now.astimezone(definition.zone).date()
     audience = build_audience(experiment, evidence.catalogue, snapshot=max(today, snapshot_of(experiment)))
-    eligible = tuple(offers.arms.index(arm) for arm in evidence.eligible)
+    eligible = _eligible(evidence, offers)
     experiment.progress("Drawing holdout, exploration and offers")
     draw_people(evidence, audience, offers, settings, eligible)
     sizes, explored = count_people(experiment, offers)
     if not sizes.sum() + explored.sum():
         raise RefusedError([say(PACKAGE, "rollout.nobody_left")], say(PACKAGE, "rollout.widen"))
-    plan = _within_budget(experiment, settings.budget, _Problem(offers, costs, sizes, explored, eligible))
-    given = np.floor(plan.shares * sizes[:, None] + 1e-9)
+    problem = Problem(offers, costs, settings.budget, sizes, explored, eligible)
+    _refuse_dear_exploration(experiment, problem.exploration, settings.budget)
+    plan = problem.solve()
     experiment.progress("Writing the rollout's ledger")
-    write_ledger(evidence, offers, settings, given, sizes, eligible, _mark(offers))
-    return plan.shadow_price
+    write_ledger(evidence, offers, settings, plan.given, sizes, eligible, _mark(offers))
 
 
-@dataclass(frozen=True)
-class _Problem:
-    """The members to allocate: `sizes` of shape (C,) for the policy, `explored` of shape (C, K) already given."""
-
-    offers: Offers
-    costs: Costs
-    sizes: Array
-    explored: Array
-    eligible: tuple[int, ...]
-
-    def options(self) -> Array:
-        """Shape (C, K): what each arm is worth in each part; nothing for an arm that is no option there.
-
-        An option is the rule's own arm, and where the budget does not reach, an eligible arm that costs and brings less.
-        """
-        gains, cost = self.offers.gains, self.costs.expected
-        own = np.array(self.offers.arm)
-        rows = np.arange(len(own))
-        value = np.zeros_like(gains)
-        for k in self.eligible:
-            cheaper = (cost[:, k] < cost[rows, own]) & (gains[:, k] < gains[rows, own])
-            value[:, k] = np.where((own == k) | ((own > 0) & cheaper), np.maximum(gains[:, k], 0.0), 0.0)
-        return value
+def _eligible(evidence: Evidence, offers: Offers) -> tuple[int, ...]:
+    return tuple(offers.arms.index(arm) for arm in evidence.eligible)
 
 
-def _within_budget(experiment: Experiment, budget: Budget | None, problem: _Problem) -> Allocation:
-    """The best allocation whose cost bound, exploration included, is within the budget.
-
-    The knapsack is linear and the bound is not: what members vary around the mean is a root of a sum. The knapsack's budget is
-    lowered by the excess until the bound fits.
-    """
-    costs, sizes = problem.costs, problem.sizes
-    value, unit = problem.options(), costs.upper(budget)
-    if budget is None:
-        return allocate(value, unit, sizes)
-    explored = costs.bound(problem.explored, budget)
-    if explored > budget.amount:
-        say, file = experiment.words.say, experiment.definition.origin.path
-        told = say(
-            PACKAGE, "rollout.exploration_too_dear", cost=f"{explored:,.2f}", budget=f"{budget.amount:,.2f}"
-        )
-        raise RefusedError([told], say(PACKAGE, "rollout.less_exploration", file=file))
-    capacity = budget.amount - explored
-    while True:
-        plan = allocate(value, unit, sizes, max(capacity, 0.0))
-        excess = costs.bound(plan.shares * sizes[:, None] + problem.explored, budget) - budget.amount
-        if excess <= 1e-9 * budget.amount or capacity <= 0:
-            return plan
-        capacity -= excess + 1e-9 * budget.amount
+def _refuse_dear_exploration(experiment: Experiment, cost: float, budget: Budget | None) -> None:
+    if budget is None or cost <= budget.amount:
+        return
+    say, file = experiment.words.say, experiment.definition.origin.path
+    told = say(PACKAGE, "rollout.exploration_too_dear", cost=f"{cost:,.2f}", budget=f"{budget.amount:,.2f}")
+    raise RefusedError([told], say(PACKAGE, "rollout.less_exploration", file=file))
 
 
 def _mark(offers: Offers) -> str:
@@ -177,13 +135,15 @@ def _refuse_other(experiment: Experiment, drawn: Drawn, mark: str) -> None:
     raise RefusedError([say(PACKAGE, "rollout.other_policy")], say(PACKAGE, "rollout.keep_rollout"))
 
 
-def _write_lists(experiment: Experiment, settings: Settings) -> dict[str, Path]:
-    """One CSV for each arm that is sent, for each ramp step where there are several, from the ledger."""
+def _write_lists(experiment: Experiment, settings: Settings, drawn: Drawn) -> dict[str, Path]:
+    """One CSV for each arm that somebody gets, for each ramp step where there are several, from the ledger."""
     engine = experiment.engine
     steps = len(settings.ramp)
     files: dict[str, Path] = {}
     for arm in experiment.definition.offer_arms:
         for step in range(1, steps + 1):
+            if (arm.id, step) not in drawn.sent:
+                continue
             name = arm.id if steps == 1 else f"{arm.id}__step{step}"
             files[name] = experiment.workspace.rollout / f"{name}.csv"
             is_arm = exp.EQ(this=column("arm"), expression=exp.Literal.string(arm.id))
@@ -205,17 +165,20 @@ def _write_lists(experiment: Experiment, settings: Settings) -> dict[str, Path]:
 
 
 def _document(
-    experiment: Experiment,
+    evidence: Evidence,
     settings: Settings,
     offers: Offers,
     costs: Costs,
     drawn: Drawn,
     lists: dict[str, Path],
-    price: float | None,
 ) -> Rollout:
+    """All of it from the ledger and the evidence, so that running again, or on after being stopped, tells the same."""
+    experiment, budget = evidence.experiment, settings.budget
     shape = offers.gains.shape
     found = {reason: _padded(counts, shape) for reason, counts in drawn.counts.items()}
     offered, explored = found["offer"], found["explore"]
+    decided = (offered + found["not_offered"]).sum(axis=1)
+    problem = Problem(offers, costs, budget, decided, explored, _eligible(evidence, offers))
     expected = forecast(offers, offered, explored, found["holdout"].sum(axis=1))
     cost = offered * costs.expected
     rows = tuple(
@@ -231,12 +194,12 @@ def _document(
         holdout=int(found["holdout"].sum()),
         explore=int(explored.sum()),
         not_offered=int(found["not_offered"].sum()),
-        budget=settings.budget.amount if settings.budget else None,
-        cost_bound=costs.bound(offered + explored, settings.budget),
+        budget=budget.amount if budget else None,
+        cost_bound=costs.bound(offered + explored, budget),
         expected_profit=expected.total,
         low=expected.low,
         high=expected.high,
-        shadow_price=price,
+        shadow_price=problem.solve().shadow_price,
         follows=offers.policy.kind if offers.policy else "winner_by_segment",
         files={name: str(path) for name, path in files.items()},
     )

@@ -179,9 +179,17 @@ def ledger_path(experiment: Experiment) -> Path:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What a ledger says: members by part and arm, shape (C, K), for each reason, and which policy drew them."""
+    """What a ledger says.
+
+    Attributes:
+        counts: Members by part and arm, shape (C, K), for each reason.
+        sent: The arms and ramp steps that somebody is sent.
+        marks: The policies that drew.
+        definitions: The definitions that drew.
+    """
 
     counts: Mapping[Reason, Array]
+    sent: frozenset[tuple[str, int]]
     marks: frozenset[str]
     definitions: frozenset[str]
 
@@ -190,7 +198,8 @@ def read_ledger(experiment: Experiment, arms: tuple[str, ...]) -> Drawn:
     """Make the ledger readable as relation LEDGER, and count it."""
     engine = experiment.engine
     engine.read_files(LEDGER, [ledger_path(experiment)], exp.select(number(1)))
-    keys = [column(name) for name in ("cell", "arm", "reason", "policy", "definition_sha256")]
+    names = ("cell", "arm", "reason", "ramp_step", "policy", "definition_sha256")
+    keys = [column(name) for name in names]
     query = exp.select(*keys, named(exp.Count(this=exp.Star()), "members")).from_(relation(LEDGER))
     rows = fetch_rows(engine, query.group_by(*(key.copy() for key in keys)))
     cells = 1 + max((int(row["cell"]) for row in rows), default=0)
@@ -201,6 +210,7 @@ def read_ledger(experiment: Experiment, arms: tuple[str, ...]) -> Drawn:
         counts[row["reason"]][row["cell"], arms.index(row["arm"])] += row["members"]
     return Drawn(
         counts,
+        frozenset((row["arm"], int(row["ramp_step"])) for row in rows if row["arm"] != arms[0]),
         frozenset(row["policy"] for row in rows),
         frozenset(row["definition_sha256"] for row in rows),
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from scipy.stats import binom
 
 from experiments.analysis import analyze
-from tests.uplift.campaign import Campaign, keep_analysis, people
+from tests.uplift.campaign import DEFINITION, Campaign, keep_analysis, people
 from uplift.documents import Rollout
 from uplift.rollout import rollout
 
@@ -21,21 +22,22 @@ class Written:
     """A rollout to members left over from the test and as many later ones, and its ledger with `later`."""
 
     document: Rollout
+    again: Rollout
     ledger: pd.DataFrame
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
     campaign = Campaign(tmp_path_factory.mktemp("later"))
-    campaign.make(16_000 + LEFT_OVER)
+    campaign.make(16_000 + LEFT_OVER, rollout={**DEFINITION["rollout"], "ramp": [1e-7, 0.5, 1.0]})
     later = people(LATER, seed=9)
     later["id"] = [f"{n:06d}" for n in range(500_000, 500_000 + LATER)]
     pd.concat([campaign.frame(), later]).to_parquet(campaign.folder / "members.parquet")
     with campaign.open() as experiment:
         keep_analysis(experiment, analyze(experiment))
-        document = rollout(experiment)
+        document, again = rollout(experiment), rollout(experiment)
     ledger = pd.read_parquet(document.files["ledger"])
-    return Written(document, ledger.assign(later=ledger["member"] >= "500000"))
+    return Written(document, again, ledger.assign(later=ledger["member"] >= "500000"))
 
 
 def test_left_over_and_later_members_have_the_same_chances(written: Written) -> None:
@@ -60,9 +62,29 @@ def test_the_propensity_is_the_share_among_left_over_and_among_later_members(wri
             assert low <= len(same) <= high
 
 
-def test_what_offers_and_exploration_add_up_to(written: Written) -> None:
-    document = written.document
-    assert document.members == LEFT_OVER + LATER
-    offered = sum(offer.members for offer in document.offers)
-    assert offered == (written.ledger["reason"] == "offer").sum()
-    assert offered + document.explore + document.holdout + document.not_offered == document.members
+def test_offers_count_nobody_who_explores(written: Written) -> None:
+    document, ledger = written.document, written.ledger
+    by_arm = ledger[ledger["reason"] == "offer"]["arm"].value_counts().to_dict()
+    assert {offer.arm: offer.members for offer in document.offers} == by_arm
+    assert document.explore == (ledger["reason"] == "explore").sum() > 0
+    # Exploration adds the smaller part: one member explores for some ten that are offered something.
+    exploration = document.expected_profit - sum(offer.expected_profit for offer in document.offers)
+    assert 0 < exploration < 0.3 * document.expected_profit
+
+
+def test_a_list_is_written_only_where_it_has_members(written: Written) -> None:
+    """Nobody is in the first ten-millionth of the ramp."""
+    sent = written.ledger[written.ledger["arm"] != "control"]
+    assert set(sent["ramp_step"]) == {2, 3}
+    names = {f"{arm}__step{step}" for arm, step in zip(sent["arm"], sent["ramp_step"], strict=True)}
+    lists = {name: Path(path) for name, path in written.document.files.items() if name != "ledger"}
+    assert set(lists) == names
+    assert {path.name for path in lists["gift__step2"].parent.glob("*.csv")} == {
+        f"{name}.csv" for name in names
+    }
+    assert sum(len(pd.read_csv(path)) for path in lists.values()) == len(sent)
+
+
+def test_a_second_run_tells_the_same_without_the_first_one_s_document(written: Written) -> None:
+    assert written.document.shadow_price
+    assert written.again == written.document
