@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _WAREHOUSE = "warehouse"
+_PATTERN = re.compile(r"([*?\[])")
 _CSV_LINE = re.compile(r"CSV Error on Line: (\d+)")
 _SIGNED = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"})
 _INTEGERS = _SIGNED | {f"U{name}" for name in _SIGNED}
@@ -111,7 +112,7 @@ class DuckDBEngine(DuckDBBuilders):
         return self._expose(name, exp.to_table(loaded), number if key == ROW_NUMBER else None, path)
 
     def _open_parquet(self, name: str, path: str, key: str | None) -> Mapping[str, ColumnType]:
-        arguments: list[exp.Expr] = [exp.Literal.string(path)]
+        arguments: list[exp.Expr] = [_literal(path), _without_folders()]
         number = None
         if key == ROW_NUMBER:
             arguments.append(_option("file_row_number", exp.true()))
@@ -226,8 +227,8 @@ class DuckDBEngine(DuckDBBuilders):
             if not paths:
                 self._run(_temporary("VIEW", name, exp.select("*").from_(like.subquery("nothing")).limit(0)))
                 return
-            files = exp.Array(expressions=[exp.Literal.string(str(path)) for path in paths])
-            source = exp.Anonymous(this="read_parquet", expressions=[files])
+            files = exp.Array(expressions=[_literal(str(path)) for path in paths])
+            source = exp.Anonymous(this="read_parquet", expressions=[files, _without_folders()])
             self._run(_temporary("VIEW", name, exp.select("*").from_(source)))
 
     def cancel_and_close(self) -> None:
@@ -274,8 +275,8 @@ def _open_session(
     _set(session, "enable_progress_bar", exp.false())
     _set(session, "python_enable_replacements", exp.false())
     _set(session, "TimeZone", exp.Literal.string("UTC"))
-    _set(session, "allowed_paths", _texts(file for file in absolute if not file.is_dir()))
-    _set(session, "allowed_directories", _texts(file for file in absolute if not file.is_file()))
+    _set(session, "allowed_paths", _paths(file for file in absolute if not file.is_dir()))
+    _set(session, "allowed_directories", _paths(file for file in absolute if not file.is_file()))
     _set(session, "enable_external_access", exp.false())
     _set(session, "lock_configuration", exp.true())
     return session
@@ -302,8 +303,18 @@ def _set(session: duckdb.DuckDBPyConnection, option: str, value: exp.Expr) -> No
     session.execute(exp.Set(expressions=[assign]).sql("duckdb"))
 
 
-def _texts(values: Iterable[Path]) -> exp.Expr:
-    return exp.Array(expressions=[exp.Literal.string(str(value)) for value in values])
+def _paths(values: Iterable[Path]) -> exp.Expr:
+    """Paths for the list of what may be read: as they are, and as `_literal` writes them."""
+    return exp.Array(
+        expressions=[
+            text for value in values for text in (exp.Literal.string(str(value)), _literal(str(value)))
+        ]
+    )
+
+
+def _literal(path: str) -> exp.Expr:
+    """A path that names the file of exactly this name, where DuckDB would take `*`, `?` and `[` for a pattern."""
+    return exp.Literal.string(_PATTERN.sub(r"[\1]", path))
 
 
 def _quoted(column: str) -> exp.Column:
@@ -314,8 +325,14 @@ def _option(name: str, value: exp.Expr) -> exp.Expr:
     return exp.EQ(this=exp.column(name), expression=value)
 
 
+def _without_folders() -> exp.Expr:
+    """DuckDB makes a column of a folder that is called `name=value`; a file has the columns that it holds."""
+    return _option("hive_partitioning", exp.false())
+
+
 def _read_csv(path: str, key: str | None) -> exp.Expr:
     options = [
+        _without_folders(),
         _option("header", exp.true()),
         _option("skip", exp.Literal.number(0)),
         _option("sample_size", exp.Literal.number(-1)),
@@ -323,7 +340,7 @@ def _read_csv(path: str, key: str | None) -> exp.Expr:
     if key is not None and key != ROW_NUMBER:
         text = exp.PropertyEQ(this=exp.Literal.string(key), expression=exp.Literal.string("VARCHAR"))
         options.append(_option("types", exp.Struct(expressions=[text])))
-    return exp.Anonymous(this="read_csv", expressions=[exp.Literal.string(path), *options])
+    return exp.Anonymous(this="read_csv", expressions=[_literal(path), *options])
 
 
 def _portable(column: exp.Expr, kind: str) -> exp.Expr:

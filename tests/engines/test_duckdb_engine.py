@@ -246,3 +246,37 @@ def test_tiny_answers_load_no_heavy_package() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    "name", ["m[1]", "m?", "m*", "**", "[[]", "m[!1]", "k=v/m", "[d]/m*", "o'x", "{m,x}", "m].x"]
+)
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_a_path_names_the_file_of_exactly_that_name(tmp_path: Path, name: str, ending: str) -> None:
+    """The files that the name would match as a pattern stand beside it, and may be read too."""
+    path = tmp_path / f"{name}{ending}"
+    path.parent.mkdir(exist_ok=True)
+    others = [tmp_path / f"{other}{ending}" for other in ("m1", "mx", "m", "d")]
+    for number, each in enumerate([path, *others]):
+        rows = duckdb.sql(f"SELECT {number} AS v")
+        rows.write_csv(str(each)) if ending == ".csv" else rows.write_parquet(str(each))
+    engine = connect(files=[path, *others])
+    assert engine.open_source("m", str(path)) == {"v": ColumnType.INTEGER}
+    assert everything(engine, "m") == [(0,)]
+    if ending == ".parquet":
+        engine.read_files("ledger", [path], exp.select("*"))
+        assert everything(engine, "ledger") == [(0,)]
+    engine.cancel_and_close()
+
+
+@pytest.mark.parametrize("name", ["out[1]", "o?*", "k=v"])
+def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    with duckdb.connect(str(tmp_path / "shop[1]*.duckdb")) as shop:
+        shop.sql("CREATE TABLE orders AS SELECT 7 AS v")
+    engine = connect(f"duckdb://{tmp_path}/shop[1]*.duckdb", files=[folder])
+    engine.open_source("orders", "orders")
+    engine.write(exp.select("*").from_("orders"), folder / "a[b].parquet")
+    engine.read_files("written", [folder / "a[b].parquet"], exp.select("*"))
+    assert everything(engine, "written") == [(7,)]
+    engine.cancel_and_close()
