@@ -35,6 +35,8 @@ from experiments.queries import (
 )
 
 _RELATION = "units"
+_LARGEST = 1e100
+"""Beyond this, products of squares, as variances of variances need them, are no doubles any more."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def build_units(experiment: Experiment, catalogue: Catalogue, assigned: Assigned
 
     Raises:
         InputError: Members have a missing value and the metric does not say `missing: zero` or `missing: drop`, a
-            formula cannot be computed for some member, or a value is not finite.
+            formula cannot be computed for some member, or a value is not finite or too large to square.
     """
     values = member_values(experiment, catalogue, assigned)
     facts = _facts(experiment, values)
@@ -182,11 +184,11 @@ def _covariate(name: str, kind: ColumnType) -> exp.Expr:
 
 
 def _refuse_undefined(experiment: Experiment, units: Units) -> None:
-    """Refuse a formula without a value although its parts have one, and values beyond any double."""
+    """Refuse a formula without a value although its parts have one, and values whose squares are beyond any double."""
     definition = experiment.definition
     keys: dict[str, KeyPath] = {of: ("metrics", name, "value") for name, of in units.metric_columns.items()}
     keys |= {of: ("metrics", name, "value") for name, of in units.raw_columns.items()}
-    keys |= dict.fromkeys(units.covariate_columns.values(), ("design", "covariates"))
+    keys |= {of: ("design", "covariates", place) for place, of in enumerate(units.covariate_columns.values())}
     formulas = [name for name, metric in definition.metrics.items() if isinstance(metric, FormulaMetric)]
     query = exp.select(*(named(exp.Max(this=exp.Abs(this=column(of))), of) for of in keys))
     for name in formulas:
@@ -195,12 +197,12 @@ def _refuse_undefined(experiment: Experiment, units: Units) -> None:
         undefined = all_of([is_null(formula), *(exp.not_(is_null(part)) for part in parts)])
         query = query.select(named(count_where(undefined), f"undefined__{name}"))
     (row,) = fetch_rows(experiment.engine, query.from_(relation(units.relation)))
+    names = {of: name for name, of in (*units.metric_columns.items(), *units.covariate_columns.items())}
+    names |= {of: name for name, of in units.raw_columns.items()}
     faults = [
-        definition.origin.fault(
-            key, "a member's value is not a finite number", "mend the rows that are infinite"
-        )
+        definition.origin.fault(key, *_beyond(names[of], row[of]))
         for of, key in keys.items()
-        if row[of] is not None and not math.isfinite(row[of])
+        if row[of] is not None and not row[of] <= _LARGEST
     ]
     faults += [
         definition.origin.fault(
@@ -213,3 +215,13 @@ def _refuse_undefined(experiment: Experiment, units: Units) -> None:
     ]
     if faults:
         raise InputError(faults)
+
+
+def _beyond(name: str, largest: float) -> tuple[str, str]:
+    """Cause and remedy of a value that no estimate can be made with."""
+    if not math.isfinite(largest):
+        return "a member's value is not a finite number", "mend the rows that are infinite"
+    return (
+        f"a member's {name} is {largest:.3g}, too large to square",
+        "mend such rows, or count in larger units",
+    )

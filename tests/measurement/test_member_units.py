@@ -134,6 +134,23 @@ def test_an_infinite_value_is_refused(tmp_path: Path) -> None:
     assert "metrics.stars.value: a member's value is not a finite number" in said
 
 
+@pytest.mark.parametrize("huge", [1e308, 1e200, -1e150])
+def test_a_value_too_large_to_square_is_refused_by_name(tmp_path: Path, huge: float) -> None:
+    members = people(3, stars=pa.array([1.0, huge, 2.0]))
+    said = refusal(tmp_path, ("stars: {type: sum, from: members, value: stars}",), members, sold([]))
+    assert f"metrics.stars.value: a member's stars is {abs(huge):.3g}, too large to square" in said
+
+
+def test_a_covariate_too_large_to_square_is_refused_by_name(tmp_path: Path) -> None:
+    members = people(3, age=pa.array([20.0, 1e300, 30.0]))
+    drawn = assigned(3).append_column("age", members["age"])
+    covered = text().replace("minimum_effect: 0.1", "minimum_effect: 0.1, covariates: [age]")
+    tables = {"members": members, "sales": sold([])}
+    with campaign(tmp_path, covered, tables, drawn) as opened, pytest.raises(InputError) as refused:
+        opened.units()
+    assert "design.covariates[0]: a member's age is 1e+300, too large to square" in str(refused.value)
+
+
 @pytest.mark.parametrize("quantile", [0.5, 0.9, 0.99])
 def test_the_cap_is_the_inverted_cdf_of_the_non_zero_values(tmp_path: Path, quantile: float) -> None:
     draws = np.random.default_rng(20261030)
