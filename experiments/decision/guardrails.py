@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from experiments.decision.contrasts import Contrasts
+from experiments.decision.effects import finite
 from experiments.definition.arms import CONTROL
 from experiments.definition.goals import Guardrail
 from experiments.definition.model import Definition
@@ -62,4 +63,4 @@ def _judge(guardrail: Guardrail, arm: str, comparison: Comparison | None) -> Gua
 def _difference(comparison: Comparison, *, relative: bool) -> float | None:
     if not relative:
         return comparison.difference
-    return comparison.mean_arm / comparison.mean_versus - 1 if comparison.mean_versus > 0 else None
+    return finite(comparison.mean_arm / comparison.mean_versus - 1) if comparison.mean_versus > 0 else None

@@ -13,6 +13,8 @@ from experiments.inference.wald import MeanEstimate, WaldComparison
 
 # Directions of the covariates' correlation matrix with less variance than this are redundant.
 _REDUNDANT = 1e-10
+# A column that spreads less than this is constant: the inverse of its square would be no double.
+_CONSTANT = 1e-140
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,7 @@ def _covariate_means(stratum: _Stratum, covariates: Sequence[str]) -> Array:
 def _inverse(spread: Array) -> tuple[Array, int]:
     """Inverse of a covariance on the directions that vary, and their number."""
     scale = np.sqrt(np.diag(spread))
-    unit = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
+    unit = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > _CONSTANT)
     values, vectors = np.linalg.eigh(spread * np.outer(unit, unit))
     varying = values > _REDUNDANT
     basis = vectors[:, varying] * unit[:, None]

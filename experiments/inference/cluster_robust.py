@@ -13,6 +13,8 @@ from experiments.inference.wald import MeanEstimate, WaldComparison
 
 # Directions of the regressors with less of their variance than this are redundant.
 _REDUNDANT = 1e-10
+# A column that spreads less than this is constant: the inverse of its square would be no double.
+_CONSTANT = 1e-140
 # A cluster that alone decides a direction leaves no residual in it.
 _DECIDED = 1e-9
 # Residuals smaller than this part of the values are what rounding leaves.
@@ -177,7 +179,7 @@ def _degrees(own: Array, shared: Array) -> float:
 def _root_of_inverse(normal: Array) -> Array:
     """L of shape (k, rank) with L L' the inverse of X'X on the directions that vary; the intercept always does."""
     scale = np.sqrt(np.diag(normal))
-    unit = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
+    unit = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > _CONSTANT)
     values, vectors = np.linalg.eigh(normal * np.outer(unit, unit))
     varying = values > _REDUNDANT
     return np.asarray(vectors[:, varying] * unit[:, None] / np.sqrt(values[varying]))

@@ -49,7 +49,8 @@ def log_ratio_lift(
     """
     if mean_arm <= 0 or mean_versus <= 0:
         return None
-    error = math.sqrt(variance_arm / mean_arm**2 + variance_versus / mean_versus**2)
+    # hypot, because the square of a mean near 0 may be 0.
+    error = math.hypot(math.sqrt(variance_arm) / mean_arm, math.sqrt(variance_versus) / mean_versus)
     centre = math.log(mean_arm) - math.log(mean_versus)
     if not abs(centre) + critical * error < _LARGEST_LOG:
         return None

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from experiments.inference.lift import Lift, log_ratio_lift
 from experiments.inference.tails import Alternative, critical_value, tail_probability
 
+_LARGEST_RATIO = 1e150
+"""The square of a larger ratio is no double."""
+
 
 @dataclass(frozen=True)
 class MeanEstimate:
@@ -119,13 +122,16 @@ class WaldComparison(ABC):
         return self.difference - half, self.difference + half
 
     def lift(self, alpha: float) -> Lift | None:
-        """Lift and its 1 - alpha interval from the log ratio; None where a mean is not positive."""
+        """Lift and its 1 - alpha interval from the log ratio; None where a mean is not positive, or too near 0."""
         arm, versus = self.estimates
         if self.std_error is None or arm.mean <= 0 or versus.mean <= 0:
             return None
         assert arm.variance is not None
         assert versus.variance is not None
-        scaled = self._scaled_error(arm.mean / versus.mean)
+        ratio = arm.mean / versus.mean
+        if ratio > _LARGEST_RATIO:
+            return None
+        scaled = self._scaled_error(ratio)
         degrees = math.inf if scaled is None else scaled[1]
         critical = critical_value(alpha, degrees)
         return log_ratio_lift(arm.mean, versus.mean, arm.variance, versus.variance, critical)

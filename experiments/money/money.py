@@ -80,12 +80,12 @@ class Books:
             incremental_profit=profit.amount if profit else None,
             incremental_profit_low=profit.low if profit else None,
             incremental_profit_high=profit.high if profit else None,
-            roi=profit.amount / cost if profit and cost > 0 else None,
-            cost_per_incremental_buyer=cost / won if won and won > 0 else None,
+            roi=_quotient(profit.amount, cost) if profit else None,
+            cost_per_incremental_buyer=_quotient(cost, won),
             break_even_lift=None if arm.is_control else self._break_even_lift(arm, members),
             removed_by_cap=self._removed_by_cap(arm.id),
             contact_cost=contact,
-            cost_per_attributed_buyer=cost / bought if bought else None,
+            cost_per_attributed_buyer=_quotient(cost, bought),
         )
 
     def cost(self, arm: Arm) -> float:
@@ -154,7 +154,7 @@ class Books:
             weight * self._capped_mean(metric, CONTROL) for metric, weight in self.formula.gains.items()
         )
         extra = self.cost(arm) / members - self.cost(control) / others
-        return extra / brought if brought > 0 else None
+        return _quotient(extra, brought)
 
     def _capped_mean(self, metric: str, arm: str) -> float:
         measured = self.contrasts.metrics[metric]
@@ -168,6 +168,11 @@ class Books:
             return None
         measured = [self.contrasts.metrics[metric] for metric in capped]
         return _amount(sum(self._total(m.metric, arm) - m.arm(arm).total(m.value) for m in measured))
+
+
+def _quotient(amount: float, by: float | None) -> float | None:
+    """Amount / by; None where there is nothing to divide by, or too little for the quotient to be finite."""
+    return finite(amount / by) if by is not None and by > 0 else None
 
 
 def _amount(total: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from decision.campaign import Campaign, Did, analysis, define, metric
 from experiments.decision.contrasts import Contrasts
-from experiments.documents import Money
+from experiments.documents import Money, to_json
 from experiments.inference.moments import Moments
 from experiments.money.money import money_rows
 
@@ -104,6 +105,15 @@ def test_no_cost_per_buyer_where_an_arm_wins_none(tmp_path: Path) -> None:
     arm = rows(analysis(define(tmp_path), Campaign({"gift": Did(rate=0.04)})))["gift"]
     assert arm.incremental_buyers < 0
     assert arm.cost_per_incremental_buyer is None
+
+
+def test_a_return_over_next_to_nothing_does_not_exist(tmp_path: Path) -> None:
+    definition = define(tmp_path, **PLAIN, goals={"primary": {"metric": "converted"}})
+    small = Did(spend=1e-310, spread=0.0)
+    document = analysis(definition, Campaign(dict.fromkeys(("control", "points", "coupon", "gift"), small)))
+    assert {row.break_even_lift for row in document.money} == {None}
+    assert rows(document)["points"].incremental_profit == pytest.approx(-0.05 * 10_000)
+    assert json.loads(to_json(document))["money"]
 
 
 def test_attributed_money_is_raw_and_the_cap_shows_what_it_removed(tmp_path: Path) -> None:

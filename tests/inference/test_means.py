@@ -16,7 +16,7 @@ from experiments.inference.ratios import DeltaRatioComparison
 
 
 def from_totals(figures):
-    return Moments.from_sums(("x",), [0.0], figures["n"], [figures["sum"]], [[figures["sumsq"]]], [0])
+    return Moments.from_sums(("x",), [0.0], figures["n"], [figures["sum"]], [[figures["sumsq"]]], [figures["n"]])
 
 
 def from_spread(figures, n):
@@ -119,6 +119,19 @@ def test_a_lift_too_uncertain_to_bound_is_none():
     assert log_ratio_lift(1e-9, 1.0, 1.0, 0.0, 1.96) is None
     with pytest.raises(ValueError, match="does not exist"):
         relative_effect(1.0, 0.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize("scale", [1e9, 1e-80, 1e-155, 1e-162, 1e-200, 1e-300, 1e-310])
+@pytest.mark.parametrize("constant", [False, True])
+def test_no_figure_overflows_however_small_control_is(rng, scale, constant):
+    values = np.full(200, scale) if constant else scale * rng.random(200)
+    rows = rng.random(200), values
+    a, v = (Moments.from_rows(("x",), column[:, None]) for column in rows)
+    comparison = compare(a, v, "x")
+    lift = comparison.lift(0.05)
+    assert lift is None or (lift.low < lift.lift < lift.high and math.isfinite(lift.high))
+    assert (lift is None) == (scale < 1e-149)
+    assert 0 <= comparison.p_value() <= 1
 
 
 def test_refusals_give_the_reason():
