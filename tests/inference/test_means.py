@@ -16,7 +16,9 @@ from experiments.inference.ratios import DeltaRatioComparison
 
 
 def from_totals(figures):
-    return Moments.from_sums(("x",), [0.0], figures["n"], [figures["sum"]], [[figures["sumsq"]]], [figures["n"]])
+    return Moments.from_sums(
+        ("x",), [0.0], figures["n"], [figures["sum"]], [[figures["sumsq"]]], [figures["n"]]
+    )
 
 
 def from_spread(figures, n):
