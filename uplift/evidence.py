@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
 from experiments.assignment.assigned import Assigned, assigned_members
+from experiments.assignment.locked import refuse_changes
 from experiments.data.catalogue import Catalogue, open_data
 from experiments.decision.contrasts import Contrasts, read_by_decision
 from experiments.decision.decision import is_settled
@@ -65,17 +67,24 @@ class Evidence:
         found = judge_arms(self.experiment.definition, self.contrasts, self.guardrails, self.sentences)
         return tuple(each.arm for each in found if each.eligible)
 
+    def barred(self, arms: Iterable[str]) -> tuple[str, ...]:
+        """Of the arms, in the definition's order, the offers that may not be rolled out."""
+        given = set(arms) - set(self.eligible)
+        return tuple(arm.id for arm in self.experiment.definition.offer_arms if arm.id in given)
+
 
 def open_evidence(experiment: Experiment) -> Evidence:
     """Read and measure the test.
 
     Raises:
-        RefusedError: A health check fails, such as the sample ratio: what is learned from a broken split misleads. Or
-            the design looks more than once, and no look has settled the decision yet.
+        RefusedError: The definition is not the one that was locked. A health check fails, such as the sample ratio: what
+            is learned from a broken split misleads. Or the design looks more than once, and no look has settled the
+            decision yet.
         InputError: The data do not fit the definition.
     """
     catalogue = open_data(experiment)
     assigned = assigned_members(experiment, catalogue)
+    refuse_changes(assigned.differences)
     sentences = Sentences(experiment.definition, experiment.words, experiment.arguments)
     experiment.progress("Measuring every member assigned")
     if isinstance(experiment.definition.design.looks, FixedLooks):

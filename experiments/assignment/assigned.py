@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from experiments.assignment.ledger import Ledger
+from experiments.assignment.locked import differing_keys, refuse_changes
 from experiments.assignment.strata import stratum_name
 from experiments.audience.audience import (
     PROFILE,
@@ -21,11 +22,11 @@ from experiments.audience.features import profile
 from experiments.data.catalogue import Catalogue
 from experiments.data.recorded import arm_of_label, recorded_source
 from experiments.definition.columns import is_reserved
-from experiments.definition.errors import OutsideError, RefusedError
-from experiments.definition.lock import Difference, canonical_json, differences
+from experiments.definition.errors import RefusedError
+from experiments.definition.lock import Difference
 from experiments.engines.protocol import ColumnType
 from experiments.experiment import Experiment
-from experiments.queries import column, double, named, number, relation
+from experiments.queries import column, double, fetch_rows, named, number, relation
 
 _RELATION = "assigned"
 _LEDGER = "ledger"
@@ -59,7 +60,7 @@ def assigned_members(experiment: Experiment, catalogue: Catalogue) -> Assigned:
     became of them.
 
     Raises:
-        RefusedError: Nobody is assigned yet.
+        RefusedError: Nobody is assigned yet, or members have an arm that the definition does not have.
         OutsideError: The ledger is damaged, or the engine fails.
     """
     if experiment.definition.assignment.method == "recorded":
@@ -71,23 +72,17 @@ def assigned_members(experiment: Experiment, catalogue: Catalogue) -> Assigned:
         )
     columns = used_columns(experiment.definition, catalogue)
     known = profile(experiment, catalogue, snapshot_of(experiment), columns)
-    return _from_ledger(experiment, known.query.subquery(PROFILE), carried(known))
+    assigned = _from_ledger(experiment, known.query.subquery(PROFILE), carried(known))
+    _refuse_other_arms(experiment, assigned)
+    return assigned
 
 
-def differing_keys(experiment: Experiment) -> tuple[Difference, ...]:
-    """The keys in which the definition differs from the one that was locked; empty where nothing is locked."""
-    ledger = Ledger(experiment.workspace)
-    if not ledger.exists or ledger.locked_sha256 == experiment.definition.origin.sha256:
-        return ()
-    try:
-        old = experiment.workspace.lock.read_text(encoding="utf8")
-        return tuple(differences(old, canonical_json(experiment.definition)))
-    except (OSError, ValueError) as error:
-        raise OutsideError(
-            f"Could not read {experiment.workspace.lock}, the lock of the definition",
-            "Nothing was changed",
-            "Restore it from a backup",
-        ) from error
+def _refuse_other_arms(experiment: Experiment, assigned: Assigned) -> None:
+    """An arm that the definition does not have cannot be told as another one, or left out."""
+    query = exp.select(column("arm")).distinct().from_(relation(assigned.relation))
+    drawn = {str(row["arm"]) for row in fetch_rows(experiment.engine, query)}
+    if drawn - {arm.id for arm in experiment.definition.all_arms}:
+        refuse_changes(assigned.differences)
 
 
 def assigned_of_audience(experiment: Experiment, audience: Audience) -> Assigned:

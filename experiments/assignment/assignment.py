@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from experiments.assignment.assigned import assigned_of_audience, differing_keys
+from experiments.assignment.assigned import assigned_of_audience
 from experiments.assignment.balance import balance
 from experiments.assignment.draws import arm_hash, bound, leading, purpose_hash
 from experiments.assignment.ledger import Ledger, hold, ledger_rows
+from experiments.assignment.locked import differing_keys, refuse_changes
 from experiments.assignment.send import planned_send_at, write_send_lists
 from experiments.assignment.strata import cumulative, rank_bounds, stratum_name
 from experiments.audience.audience import Audience, build_audience
@@ -47,7 +48,7 @@ def assign(experiment: Experiment) -> Assignment:
         )
     _refuse_units_in_strata(experiment)
     with hold(experiment.workspace.out, experiment.progress):
-        _refuse_changes(experiment)
+        refuse_changes(differing_keys(experiment))
         catalogue = open_data(experiment)
         audience = build_audience(experiment, catalogue)
         ledger = Ledger(experiment.workspace)
@@ -77,23 +78,6 @@ def _refuse_units_in_strata(experiment: Experiment) -> None:
         )
         fault = definition.origin.fault(("audience", "unit"), cause, "write `method: hash` without strata")
         raise InputError([fault])
-
-
-def _refuse_changes(experiment: Experiment) -> None:
-    changed = differing_keys(experiment)
-    if changed:
-        raise RefusedError(
-            [
-                f"{each.key} was {_shown(each.old)} when arms were drawn and is {_shown(each.new)} now"
-                for each in changed
-            ],
-            "restore the definition, or give the changed experiment an id of its own",
-        )
-
-
-def _shown(value: object) -> str:
-    text = "absent" if value is None else str(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _add_batch(experiment: Experiment, audience: Audience, ledger: Ledger) -> None:

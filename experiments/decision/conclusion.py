@@ -55,21 +55,21 @@ def conclude(
         look: The look that is taken, or that none is due; None for a fixed design.
     """
     obstacle = find_obstacle(definition, health, sentences, at_the_end=_is_last(look))
-    plan = _plan_reasons(lock, sentences)
     if obstacle is not None:
-        verdict = Verdict(obstacle.status, None, {}, (*obstacle.reasons, *plan), obstacle.next_step)
+        verdict = Verdict(
+            obstacle.status, None, {}, _with_plan(obstacle.reasons, lock, sentences), obstacle.next_step
+        )
         return _document(definition, measurement, lock, verdict, health)
     if isinstance(look, NotDue):
-        verdict = Verdict(
-            "too_early", None, {}, (not_due(look, sentences), *plan), sentences.next_step("look")
-        )
+        reasons = _with_plan((not_due(look, sentences),), lock, sentences)
+        verdict = Verdict("too_early", None, {}, reasons, sentences.next_step("look"))
         return replace(_document(definition, measurement, lock, verdict, health), looks=look.earlier)
     raw = Contrasts(measurement.metrics, look=look)
     reading = read_by_decision(definition, measurement.metrics, look)
     guardrails = judge_guardrails(definition, raw)
     taken = () if look is None else (look_taken(definition, look, sentences),)
     if not (_is_last(look) or is_settled(definition, reading, guardrails, sentences)):
-        reasons = (*taken, sentences.reason("look_undecided"), *plan)
+        reasons = _with_plan((*taken, sentences.reason("look_undecided")), lock, sentences)
         verdict = Verdict("too_early", None, {}, reasons, sentences.next_step("look"))
         return _at_look(_document(definition, measurement, lock, verdict, health), definition, look)
     adjusted = estimate_effects(definition, reading) if reading.adjusted else Effects((), ())
@@ -78,7 +78,9 @@ def conclude(
     verdict = decide(definition, Evidence(reading, guardrails, money), sentences)
     capping = check_capping(definition, raw, sentences)
     checks = (*health, capping) if capping else tuple(health)
-    verdict = replace(verdict, reasons=(*verdict.reasons, *taken, *plan))
+    verdict = replace(verdict, reasons=_with_plan((*verdict.reasons, *taken), lock, sentences))
+    if lock.changed:
+        verdict = replace(verdict, next_step=sentences.next_step("changed"))
     return replace(
         _at_look(_document(definition, measurement, lock, verdict, checks), definition, look),
         effects=effects.versus_control,
@@ -127,8 +129,8 @@ def _at_look(document: Analysis, definition: Definition, look: Look | None) -> A
     return replace(document, look=look.number, looks=(*look.earlier, look.taken(definition)))
 
 
-def _plan_reasons(lock: Lock, sentences: Sentences) -> tuple[Reason, ...]:
-    """What a reader must know of the plan: that it changed, or that it was never locked."""
+def _with_plan(reasons: Sequence[Reason], lock: Lock, sentences: Sentences) -> tuple[Reason, ...]:
+    """The reasons with what a reader must know of the plan: first that it changed, or last that it was never locked."""
     if lock.changed:
-        return (sentences.reason("definition_changed", keys=", ".join(lock.changed)),)
-    return () if lock.locked else (sentences.reason("not_locked"),)
+        return (sentences.reason("definition_changed", keys=", ".join(lock.changed)), *reasons)
+    return tuple(reasons) if lock.locked else (*reasons, sentences.reason("not_locked"))

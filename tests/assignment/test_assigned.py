@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlglot import exp
 
+from experiments.analysis import analyze
 from experiments.assignment.assigned import Assigned, assigned_members
 from experiments.assignment.assignment import assign
 from experiments.data.catalogue import open_data
@@ -16,7 +17,7 @@ from experiments.definition.errors import OutsideError, RefusedError
 from experiments.engines.protocol import ColumnType
 from experiments.experiment import Experiment
 from experiments.queries import fetch_rows
-from tests.assignment.campaign import Campaign, Row, members
+from tests.assignment.campaign import Campaign, Row, definition, members
 
 FEATURES = {
     "features": {"orders_before": {"from": "orders", "count": "rows"}},
@@ -88,6 +89,23 @@ def test_a_changed_definition_is_not_locked(campaign: Campaign) -> None:
     (campaign.folder / "runs" / "test-1" / "definition.lock.json").unlink()
     with campaign.open() as experiment, pytest.raises(OutsideError, match=r"definition\.lock\.json"):
         read(experiment)
+
+
+def test_a_renamed_arm_is_refused_with_its_keys(campaign: Campaign) -> None:
+    """Members have an arm that the definition no longer has; it is neither left out nor taken for another one."""
+    campaign.write(people(50), **FEATURES)
+    with campaign.open() as experiment:
+        assign(experiment)
+    arms = definition()["arms"]
+    offers = {"a2" if name == "a" else name: offer for name, offer in arms["offers"].items()}
+    campaign.define(**FEATURES, arms={**arms, "offers": offers})
+    with campaign.open() as experiment, pytest.raises(RefusedError, match=r"arms\.offers\.a "):
+        read(experiment)
+    arms["offers"]["a"]["share"], arms["offers"]["b"]["share"] = "5/12", "1/4"
+    campaign.define(**FEATURES, arms=arms)
+    with campaign.open() as experiment:
+        document = analyze(experiment)
+    assert (document.verdict.status, document.verdict.reasons[0].code) == ("invalid", "definition_changed")
 
 
 def test_recorded_arms_of_another_source_and_eligible_members_only(campaign: Campaign) -> None:

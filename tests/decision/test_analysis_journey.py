@@ -59,5 +59,5 @@ def test_the_verdict_waits_for_every_window_and_tells_a_changed_definition(tmp_p
 
     changed = analysis(write_campaign(tmp_path, hypothesis="Something else."), LATER)
     assert not changed.locked
-    assert changed.verdict.reasons[-1].code == "definition_changed"
-    assert "hypothesis" in changed.verdict.reasons[-1].text
+    assert changed.verdict.reasons[0].code == "definition_changed"
+    assert "hypothesis" in changed.verdict.reasons[0].text

@@ -246,10 +246,13 @@ def test_a_changed_or_never_locked_definition_is_said_in_the_verdict(tmp_path: P
     campaign = Campaign({"points": GOOD})
     changed = analysis(define(tmp_path), campaign, lock=Lock(False, ("design.alpha", "goals.primary")))
     assert not changed.locked
-    assert changed.verdict.reasons[-1].code == "definition_changed"
-    assert "design.alpha, goals.primary" in changed.verdict.reasons[-1].text
+    assert (changed.verdict.status, codes(changed)[0]) == ("rollout", "definition_changed")
+    assert "design.alpha, goals.primary" in changed.verdict.reasons[0].text
+    assert "offerwise rollout" not in changed.verdict.next_step
+    assert "Restore the definition" in changed.verdict.next_step
     never = analysis(define(tmp_path), campaign, lock=Lock(False))
     assert codes(never)[-1] == "not_locked"
+    assert "offerwise rollout" in never.verdict.next_step
     assert never.verdict.status == "rollout"
 
 

@@ -197,6 +197,12 @@ def test_what_cannot_be_done_is_refused(tmp_path: Path) -> None:
             rollout(experiment)
         with pytest.raises(InputError, match="no metric 'profits'"):
             find_policy(experiment, "profits")
+    campaign.define(title="Another", assignment={**DEFINITION["assignment"], "sample_size": 4000})
+    with campaign.open() as experiment:
+        keep_analysis(experiment, analyze(experiment))
+        for step in (find_policy, rollout):
+            with pytest.raises(RefusedError, match="title was Planted effects when arms were drawn"):
+                step(experiment)
     campaign.define(
         uplift={**DEFINITION["uplift"], "folds": 2},
         assignment={**DEFINITION["assignment"], "sample_size": 4000},

@@ -1,0 +1,49 @@
+"""The lock beside the ledger: is the definition still the one that the arms were drawn by?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from experiments.assignment.ledger import Ledger
+from experiments.definition.errors import OutsideError, RefusedError
+from experiments.definition.lock import Difference, canonical_json, differences
+from experiments.experiment import Experiment
+
+_LONGEST = 80
+
+
+def differing_keys(experiment: Experiment) -> tuple[Difference, ...]:
+    """The keys in which the definition differs from the one that was locked; empty where nothing is locked."""
+    ledger = Ledger(experiment.workspace)
+    if not ledger.exists or ledger.locked_sha256 == experiment.definition.origin.sha256:
+        return ()
+    try:
+        old = experiment.workspace.lock.read_text(encoding="utf8")
+        return tuple(differences(old, canonical_json(experiment.definition)))
+    except (OSError, ValueError) as error:
+        raise OutsideError(
+            f"Could not read {experiment.workspace.lock}, the lock of the definition",
+            "Nothing was changed",
+            "Restore it from a backup",
+        ) from error
+
+
+def refuse_changes(changed: Sequence[Difference]) -> None:
+    """Refuse to go on by a definition that differs from the lock.
+
+    Raises:
+        RefusedError: Some key differs; each is named with both of its values.
+    """
+    if changed:
+        raise RefusedError(
+            [
+                f"{each.key} was {_shown(each.old)} when arms were drawn and is {_shown(each.new)} now"
+                for each in changed
+            ],
+            "restore the definition, or give the changed experiment an id of its own",
+        )
+
+
+def _shown(value: object) -> str:
+    text = "absent" if value is None else str(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
