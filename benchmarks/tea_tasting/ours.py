@@ -2,8 +2,8 @@
 
     python -m benchmarks.tea_tasting.ours TABLE.duckdb DEFINITION.yml TIMES
 
-Prints one JSON object with seconds by question: `query` (pilots and moments of every metric by arm), `analysis` (these
-and everything that is concluded from them) and `journey` (`analyze` from the tables: data checks, audience, arms,
+Prints one JSON object with seconds by question: `query` (pilots and moments of every metric by arm), `analysis` (the
+same and everything that is concluded from them) and `journey` (`analyze` from the tables: data checks, audience, arms,
 member values, moments, health, conclusion).
 """
 
@@ -37,6 +37,8 @@ def main(database: str, definition: str, times: str) -> None:
         sets = (*((name,) for name in units.metric_columns.values()), (spend, orders))
         sentences = Sentences(experiment.definition, experiment.words)
 
+        measured = measure(experiment, units)
+
         def query() -> None:
             pilots = mean_pilots(experiment.engine, units.relation, units.metric_columns.values())
             MomentsQuery(pilots, frozenset(), (), sets, {"segment": "", "stratum": ""}).run(
@@ -44,7 +46,8 @@ def main(database: str, definition: str, times: str) -> None:
             )
 
         def analysis() -> None:
-            found = conclude(experiment.definition, measure(experiment, units), (), Lock(True), sentences)
+            query()
+            found = conclude(experiment.definition, measured, (), Lock(True), sentences)
             assert len(found.effects) == 5 * 6
 
         def journey() -> None:
