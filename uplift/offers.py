@@ -29,7 +29,8 @@ class Offers:
         policy: The policy that the rule is of; None for the analysis's winners.
         arms: Ids of the arms, control first.
         segments: Names of the segments.
-        arm: Shape (C,): the arm that the rule gives each part; 0 where that arm may not be rolled out.
+        arm: Shape (C,): the arm that each part is offered, never one that may not be rolled out.
+        barred: Ids of the arms that the rule gives somebody and that may not be rolled out.
         gains: Shape (C, K): what each arm brings per member over no contact.
         errors: Shape (C, K): standard errors of the gains.
         optimism: What the gains of the rule's own arms are too high by, for having been chosen.
@@ -41,6 +42,7 @@ class Offers:
     arms: tuple[str, ...]
     segments: tuple[str, ...]
     arm: tuple[int, ...]
+    barred: tuple[str, ...]
     gains: Array
     errors: Array
     optimism: float
@@ -105,9 +107,12 @@ def _of_policy(evidence: Evidence, policy: ShippedPolicy) -> Offers:
     treated = members[np.array(own) > 0].sum() / members.sum()
     excess = float(np.average(seen, weights=members)) - policy.held_out_gain
     optimism = max(0.0, excess) / treated if treated > 0 else 0.0
+    barred = evidence.barred(policy.arms[arm] for arm, here in zip(own, members, strict=True) if here)
     arm = tuple(_allowed(arm, gains[cell], evidence.eligible, policy.arms) for cell, arm in enumerate(own))
     spread = np.array([cell.spread for cell in policy.cells])
-    return Offers(policy.rule, policy, policy.arms, policy.segments, arm, gains, errors, optimism, spread)
+    return Offers(
+        policy.rule, policy, policy.arms, policy.segments, arm, barred, gains, errors, optimism, spread
+    )
 
 
 def rule_arms(rule: Rule, cells: int, policy: ShippedPolicy) -> tuple[int, ...]:
@@ -144,7 +149,11 @@ def _of_winners(evidence: Evidence, analysis: Analysis, metric: str) -> Offers:
     corrected = [each for each in analysis.winner_corrected if each.metric == metric and each.segment is None]
     optimism = max(0.0, corrected[0].naive - corrected[0].corrected) if corrected else 0.0
     spread = _spread(evidence.measurement.metrics[metric], segments, arms)
-    return Offers(SegmentTable(chosen), None, arms, segments, chosen, gains, errors, optimism, spread)
+    barred = evidence.barred(arms[k] for k in chosen)
+    offered = tuple(_allowed(k, gains[place], evidence.eligible, arms) for place, k in enumerate(chosen))
+    return Offers(
+        SegmentTable(chosen), None, arms, segments, offered, barred, gains, errors, optimism, spread
+    )
 
 
 def _spread(moments: MetricMoments, segments: tuple[str, ...], arms: tuple[str, ...]) -> Array:

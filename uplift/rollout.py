@@ -39,7 +39,8 @@ from uplift.sentences import PACKAGE
 def rollout(experiment: Experiment) -> Rollout:
     """Draw holdout, exploration and offers once, and write one list for each arm and ramp step.
 
-    It follows the proven policy of `uplift`, else the winner of each segment. The members are those who are eligible today (the
+    It follows the proven policy of `uplift`, else the winner of each segment, and offers or explores no arm that the
+    definition's rule does not let be rolled out. The members are those who are eligible today (the
     definition's snapshot, where that is later) and were not in the test. A second call draws nobody again: it writes lists and
     document anew from the ledger.
 
@@ -62,7 +63,18 @@ def rollout(experiment: Experiment) -> Rollout:
         _refuse_other(experiment, drawn, _mark(offers))
         lists = _write_lists(experiment, settings, drawn)
     document = _document(evidence, settings, offers, costs, drawn, lists)
-    return replace(document, reasons=_disagreement(experiment, offers, analysis))
+    return replace(
+        document, reasons=(*_barred(experiment, offers), *_disagreement(experiment, offers, analysis))
+    )
+
+
+def _barred(experiment: Experiment, offers: Offers) -> tuple[Reason, ...]:
+    """Says so where what is followed gives an arm that failed the definition's rule, such as a guardrail."""
+    if not offers.barred:
+        return ()
+    say = experiment.words.say
+    arms = say(PACKAGE, "figure.comma").join(offers.barred)
+    return (Reason("arm_not_eligible", say(PACKAGE, "rollout.arm_not_eligible", arms=arms)),)
 
 
 def _disagreement(experiment: Experiment, offers: Offers, analysis: Analysis) -> tuple[Reason, ...]:

@@ -81,6 +81,8 @@ def find_policy(experiment: Experiment, value: str | None = None) -> UpliftResul
         kind, rules["treat_nobody"] = "treat_nobody", NOBODY
     policy = _ship(experiment, metric, reading, contest, replace(gate.chosen, kind=kind), rules[kind])
     words = PolicyWords(evidence.sentences, sample, metric)
+    offered = _offers(policy.rule, contest.scores, sample, words)
+    barred = evidence.barred(row.arm for row in offered)
     document = Uplift(
         experiment=definition.id,
         value_metric=metric,
@@ -89,8 +91,10 @@ def find_policy(experiment: Experiment, value: str | None = None) -> UpliftResul
         ),
         heterogeneity=heterogeneity,
         policies=tuple(_policy(each, rules, contest, words) for each in gate.contenders),
-        chosen=Chosen(kind, words.reason(gate, kind, single, reading.members), _sql(experiment, policy)),
-        offers_by_segment=_offers(policy.rule, contest.scores, sample, words),
+        chosen=Chosen(
+            kind, words.reason(gate, kind, single, reading.members, barred), _sql(experiment, policy)
+        ),
+        offers_by_segment=offered,
         members=reading.members,
         sampled=len(sample),
     )

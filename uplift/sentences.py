@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.decision.sentences import Sentences
@@ -23,35 +24,37 @@ class PolicyWords:
     sample: LearningSample
     metric: str
 
-    def reason(self, gate: GateResult, kind: PolicyKind, single: Rule, members: int) -> str:
-        """Why the chosen policy is the chosen one; one sentence, and a second where not everybody was learned from."""
+    def reason(
+        self, gate: GateResult, kind: PolicyKind, single: Rule, members: int, barred: Sequence[str]
+    ) -> str:
+        """Why the chosen policy is the chosen one, which of its arms may not be rolled out, and from whom it was learned."""
+        sentences = [self._why(gate, kind, single)]
+        if barred:
+            arms = self._say("figure.comma").join(self.sentences.arm(arm) for arm in barred)
+            sentences.append(self._say("reason.barred", arms=arms))
+        if members > len(self.sample):
+            sampled = f"{len(self.sample):,}"
+            sentences.append(self._say("reason.bounded", sampled=sampled, members=f"{members:,}"))
+        return " ".join(sentences)
+
+    def _why(self, gate: GateResult, kind: PolicyKind, single: Rule) -> str:
         rivals = [each for each in gate.contenders if each.kind in PERSONALISED]
         # One that came to the same offer for everybody in every fold has a gain of exactly 0, which tells nothing.
         rivals = [each for each in rivals if each.over_single.std_error > 0] or rivals
         facts = {"metric": self.metric, "single": self.arm(single)}
         if kind in PERSONALISED:
-            text = self._say(
+            return self._say(
                 "reason.personalised",
                 policy=self._say(f"policy.{kind}"),
                 **facts,
                 **self._gain(gate.chosen.over_single),
             )
-        elif not rivals:
-            text = self._say(
-                "reason.nobody_alone" if kind == "treat_nobody" else "reason.one_offer_alone", **facts
-            )
-        else:
-            best = max(rivals, key=lambda each: each.over_single.value)
-            text = self._say(
-                "reason.nobody" if kind == "treat_nobody" else "reason.one_offer",
-                **facts,
-                **self._gain(best.over_single),
-            )
-        if members == len(self.sample):
-            return text
-        return (
-            f"{text} {self._say('reason.bounded', sampled=f'{len(self.sample):,}', members=f'{members:,}')}"
-        )
+        if not rivals:
+            alone = "reason.nobody_alone" if kind == "treat_nobody" else "reason.one_offer_alone"
+            return self._say(alone, **facts)
+        best = max(rivals, key=lambda each: each.over_single.value)
+        code = "reason.nobody" if kind == "treat_nobody" else "reason.one_offer"
+        return self._say(code, **facts, **self._gain(best.over_single))
 
     def detail(self, each: Contender, rule: Rule | None, learner: LearnerName | None) -> str:
         """What a policy of a kind is, in a few words."""

@@ -102,6 +102,7 @@ def people(count: int, seed: int = 1) -> pd.DataFrame:
             "bought": 0,
             "spend": 0.0,
             "benefit": 0.0,
+            "complained": 0,
         }
     )
 

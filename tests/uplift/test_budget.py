@@ -75,6 +75,7 @@ def problem(amount: float | None, at: str = "upper_90") -> Problem:
         ("control", "a", "b"),
         ("x", "y", "z"),
         (1, 2, 1),
+        (),
         gains,
         np.zeros((3, 3)),
         0.0,

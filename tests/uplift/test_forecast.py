@@ -22,6 +22,7 @@ def offers_of(gains: np.ndarray, errors: np.ndarray, spread: np.ndarray, optimis
         tuple("cab"[:arms]),
         tuple("xyz"[:parts]),
         arm,
+        (),
         gains,
         errors,
         optimism,
