@@ -20,7 +20,7 @@ from experiments.progress import Progress
 from offerwise.journey import Journey
 from offerwise.opening import open_experiment
 from offerwise.options import Options, with_options
-from offerwise.screen import Screen
+from offerwise.screen import Screen, standard_output
 
 if TYPE_CHECKING:
     from reports.terminal import Shown
@@ -68,7 +68,8 @@ class Run:
         """Show a document to people and, when asked for, to a machine."""
         from reports.terminal import show
 
-        show(self.screen.people, document, self.journey.experiment)
+        with standard_output():
+            show(self.screen.people, document, self.journey.experiment)
         self.screen.document(document)
 
 
@@ -111,7 +112,8 @@ def schema() -> None:
     """Print the JSON Schema of the file, for an editor."""
     from experiments.definition.schema import json_schema
 
-    typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    with standard_output():
+        typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
 
 
 @app.command()
@@ -194,14 +196,20 @@ def demo(
 
     screen = Screen(options.as_json)
     words = Words(options.lang)
+
+    def tell(document: Shown, experiment: Experiment) -> None:
+        with standard_output():
+            show(screen.people, document, experiment)
+
     out = directory / DEFAULT_OUT if options.out == DEFAULT_OUT else options.out
     with screen.progress() as progress:
         ended = run_demo(
             directory,
             lambda definition: _journey(definition, options, out, progress),
-            show=lambda document, experiment: show(screen.people, document, experiment),
+            show=tell,
             words=words,
             progress=progress,
         )
-    show_ending(screen.people, ended, words)
+    with standard_output():
+        show_ending(screen.people, ended, words)
     screen.document(ended)

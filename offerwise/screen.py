@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +31,7 @@ class Screen:
     @property
     def people(self) -> Console:
         """Where people read: standard output, or standard error when that is the machine's."""
-        return Console(stderr=self.as_json, highlight=False)
+        return _People(stderr=self.as_json, highlight=False)
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:
@@ -47,13 +48,56 @@ class Screen:
     def document(self, document: Any) -> None:
         """Print the JSON document of the command, if that is what was asked for."""
         if self.as_json:
-            sys.stdout.write(to_json(document) + "\n")
+            with standard_output():
+                sys.stdout.write(to_json(document) + "\n")
 
     def error(self, error: OfferwiseError) -> None:
         """Say what went wrong: in people's words on standard error, and as a JSON document when asked for."""
         sys.stderr.write(f"{error}\n")
-        if self.as_json:
-            sys.stdout.write(to_json(_error_document(error)) + "\n")
+        self.error_document(error)
+
+    def error_document(self, error: OfferwiseError) -> None:
+        """Print what went wrong as a JSON document, if that is what was asked for and somebody can take it."""
+        with suppress(OutsideError):
+            self.document(_error_document(error))
+
+
+@contextmanager
+def standard_output() -> Iterator[None]:
+    """Write to standard output inside, to the last byte; a reader who has left is no error.
+
+    Raises:
+        OutsideError: What stands behind standard output does not take it, such as a full disk.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_the_rest()
+    except OSError as error:
+        _discard_the_rest()
+        raise OutsideError(
+            f"Could not write the answer to standard output: {error.strerror}",
+            "What the command leaves on disk is safe",
+            "Make room where standard output goes, then run the same command again",
+        ) from error
+
+
+def _discard_the_rest() -> None:
+    """What is still buffered would fail once more when the interpreter ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+class _People(Console):
+    """A console that leaves it to `standard_output` what becomes of a command whose reader has left."""
+
+    def on_broken_pipe(self) -> None:
+        if self.stderr:
+            self.quiet = True
+        else:
+            raise BrokenPipeError
 
 
 def _say_on_standard_error(doing: str) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
+from typing import IO
 
 import jsonschema
 import pytest
@@ -14,6 +17,7 @@ import pytest
 from offerwise.__main__ import main
 
 WRONG = sorted((Path(__file__).parents[1] / "definition" / "wrong").glob("*.yml"))
+SOUND = Path(__file__).parents[1] / "definition" / "wrong" / "sound" / "recorded.yml"
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
@@ -64,13 +68,102 @@ def test_a_wrong_definition_as_json(capsys: pytest.CaptureFixture[str], tmp_path
 def test_a_wrong_command_line_ends_with_code_2(
     arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sound = Path(__file__).parents[1] / "definition" / "wrong" / "sound" / "recorded.yml"
-    code, out, err = run(capsys, *(argument.format(sound=sound) for argument in arguments))
+    code, out, err = run(capsys, *(argument.format(sound=SOUND) for argument in arguments))
     assert code == 2
     assert out == ""
     assert words in err
     assert "tiger" not in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["validate"], "FILE"),
+        (["analyse", "x.yml"], "analyse"),
+        (["validate", "x.yml", "--lang", "fr"], "fr"),
+        (["validate", "x.yml", "--frob"], "--frob"),
+        (["simulate", "x.yml", "--runs", "many"], "--runs"),
+    ],
+)
+def test_a_wrong_command_line_as_json(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, *arguments, "--json")
+    document = json.loads(out)
+    assert code == document["exit_code"] == 2
+    assert document["schema"] == "offerwise.error/1"
+    (fault,) = document["faults"]
+    assert words in fault["cause"]
+    assert "--help" in fault["remedy"]
+    assert words in err
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_debug_shows_the_traceback_and_keeps_the_exit_code(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, out, err = run(capsys, "validate", tmp_path / "none.yml", "--debug", *arguments)
+    assert code == 2
+    assert "Traceback" in err
+    assert "there is no such file" in err
+    assert bool(out) == bool(arguments)
+
+
+@pytest.fixture
+def ready(tmp_path: Path) -> Path:
+    """A definition whose data are there."""
+    text = """
+        version: 1
+        id: ready
+        title: Ready
+        owner: a@example.com
+        hypothesis: Mail sells.
+        currency: EUR
+        timezone: Europe/Paris
+        data: {members: {table: members.csv, key: id}}
+        arms: {control: {share: 1/2}, offers: {mail: {share: 1/2}}}
+        assignment: {method: recorded, from: members, column: arm}
+        metrics: {bought: {type: binary, from: members, value: bought}}
+        goals: {primary: {metric: bought}}
+        decision: {}
+    """
+    file = tmp_path / "ready.yml"
+    file.write_text(textwrap.dedent(text), encoding="utf8")
+    rows = [f"{n},{('control', 'mail')[n % 2]},{int(n % 3 == 0)}" for n in range(60)]
+    (tmp_path / "members.csv").write_text("\n".join(["id,arm,bought", *rows]), encoding="utf8")
+    return file
+
+
+def offerwise(*arguments: str | Path, stdout: int | IO[str]) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own, with its standard output somewhere else."""
+    command = [sys.executable, "-m", "offerwise", *map(str, arguments)]
+    return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["validate", "{ready}"], ["validate", "{ready}", "--json"], ["schema"]]
+)
+def test_a_full_standard_output_ends_with_code_4_and_words(ready: Path, arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = offerwise(*(argument.format(ready=ready) for argument in arguments), stdout=full)
+    assert done.returncode == 4
+    assert "Could not write the answer to standard output: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["validate", "{ready}"], ["validate", "{ready}", "--json"], ["schema"]]
+)
+def test_a_reader_who_has_left_is_no_error(ready: Path, arguments: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = offerwise(*(argument.format(ready=ready) for argument in arguments), stdout=writing)
+    os.close(writing)
+    assert done.returncode == 0
+    assert "Broken" not in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
