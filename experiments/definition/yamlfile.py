@@ -5,6 +5,8 @@ Numbers keep every digit (`Decimal`), so that shares can add to 1 exactly; days 
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -72,7 +74,7 @@ def read_yaml(path: Path) -> YamlFile:
 
 def _read_text(path: Path) -> str:
     try:
-        raw = path.read_bytes() if path.stat().st_size <= MAX_BYTES else None
+        raw = _read_bytes(path)
     except (OSError, ValueError) as error:
         cause = (
             "there is no such file"
@@ -81,6 +83,8 @@ def _read_text(path: Path) -> str:
         )
         raise InputError.single(cause, "check the path", file=path) from None
     if raw is None:
+        raise InputError.single("is not a regular file", "give the YAML definition", file=path)
+    if len(raw) > MAX_BYTES:
         raise InputError.single(f"is larger than {MAX_BYTES:,} bytes", "give the YAML definition", file=path)
     try:
         return raw.decode("utf-8-sig")
@@ -89,6 +93,14 @@ def _read_text(path: Path) -> str:
         raise InputError.single(
             "the file is not UTF-8 text", "save it as UTF-8", file=path, line=line
         ) from None
+
+
+def _read_bytes(path: Path) -> bytes | None:
+    """The file, or of a large one a byte more than is read; None where it is no file, such as a pipe or a device."""
+    # A pipe without a writer would block even the opening.
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        return file.read(MAX_BYTES + 1) if stat.S_ISREG(os.fstat(handle).st_mode) else None
 
 
 def _why(error: Exception) -> str:

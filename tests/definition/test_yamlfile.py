@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from decimal import Decimal
 from pathlib import Path
 
@@ -113,3 +114,13 @@ def test_every_key_and_item_has_its_line(tmp_path: Path) -> None:
         ("d", 0, "f"): 10,
         ("d", 1): 11,
     }
+
+
+def test_what_is_no_regular_file_is_refused_without_being_read(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.yml"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/zero"), Path("/dev/null")):
+        assert only_fault(path).cause == "is not a regular file"
+    folder = tmp_path / "folder.yml"
+    folder.mkdir()
+    assert "irectory" in only_fault(folder).cause or "regular" in only_fault(folder).cause
