@@ -411,12 +411,16 @@ def read_document(kind: type[Document], path: Path) -> Document | None:
     """The document that an earlier command left at `path`, or None where there is none.
 
     Raises:
-        InputError: The file is not such a document.
+        InputError: The file cannot be read, or is not such a document.
     """
     if not path.exists():
         return None
     try:
         return TypeAdapter(kind).validate_json(path.read_bytes())
+    except OSError as error:
+        raise InputError.single(
+            f"cannot be read ({error.strerror})", "run the command that wrote it again", file=path
+        ) from error
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])

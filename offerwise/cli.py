@@ -76,12 +76,14 @@ class Run:
 @contextmanager
 def _running(file: Path, options: Options) -> Iterator[Run]:
     screen = Screen(options.as_json)
-    with screen.progress() as progress, _journey(file, options, options.out, progress) as journey:
+    with screen.progress() as progress, _journey(file, options, options.out, screen, progress) as journey:
         yield Run(journey, screen)
 
 
 @contextmanager
-def _journey(file: Path, options: Options, out: Path, progress: Progress) -> Iterator[Journey]:
+def _journey(
+    file: Path, options: Options, out: Path, screen: Screen, progress: Progress
+) -> Iterator[Journey]:
     with open_experiment(
         file,
         engine=options.engine,
@@ -90,7 +92,7 @@ def _journey(file: Path, options: Options, out: Path, progress: Progress) -> Ite
         tables=options.tables,
         progress=progress,
     ) as experiment:
-        yield Journey(experiment, None if options.no_mlflow else _tracker(experiment))
+        yield Journey(experiment, None if options.no_mlflow else _tracker(experiment), screen.warn)
 
 
 def _tracker(experiment: Experiment) -> Tracker:
@@ -205,7 +207,7 @@ def demo(
     with screen.progress() as progress:
         ended = run_demo(
             directory,
-            lambda definition: _journey(definition, options, out, progress),
+            lambda definition: _journey(definition, options, out, screen, progress),
             show=tell,
             words=words,
             progress=progress,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from experiments.definition.errors import InputError
 from experiments.documents import Analysis, Assignment, Design, Validation, read_document, to_json
 from experiments.experiment import Experiment
 from experiments.files import write_whole
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from uplift.documents import Rollout, Uplift
 
 Document = TypeVar("Document", bound=Any)
+Part = TypeVar("Part")
 
 Log = Callable[["Tracker", Document, Sequence[Path]], str]
 """Logs a document and files as a run in MLflow, and gives the run's id."""
@@ -32,10 +35,12 @@ class Journey:
     Attributes:
         experiment: The experiment, open for work.
         tracker: Where runs are logged; None logs none.
+        warn: Told what was left out of an answer that is right without it.
     """
 
     experiment: Experiment
     tracker: Tracker | None = None
+    warn: Callable[[str], object] = warnings.warn
 
     def validate(self) -> Validation:
         """Check the data as the definition uses them; see `experiments.data.validation.validate`."""
@@ -153,24 +158,31 @@ class Journey:
         return document
 
     def _renew_report(self) -> None:
-        """Write the report from the documents that the steps have left; without an analysis there is none."""
+        """Write the report from the documents that the steps have left, as far as they can be read; without an analysis there is none."""
         from reports.html import render_report
         from uplift.documents import Rollout, Uplift
 
-        where = self.experiment.workspace.document
-        analysis = read_document(Analysis, where("analysis"))
+        analysis = self._part(Analysis, "analysis")
         if analysis is None:
             return
         self.experiment.progress("Drawing the report")
         page = render_report(
             self.experiment,
             analysis,
-            uplift=read_document(Uplift, where("uplift")),
-            rollout=read_document(Rollout, where("rollout")),
-            assignment=read_document(Assignment, where("assignment")),
-            design=read_document(Design, where("design")),
+            uplift=self._part(Uplift, "uplift"),
+            rollout=self._part(Rollout, "rollout"),
+            assignment=self._part(Assignment, "assignment"),
+            design=self._part(Design, "design"),
         )
         write_whole(self.experiment.workspace.report, page)
+
+    def _part(self, kind: type[Part], name: str) -> Part | None:
+        """A step's document as a part of the report; None where there is none that can be read."""
+        try:
+            return read_document(kind, self.experiment.workspace.document(name))
+        except InputError as error:
+            self.warn(f"The report leaves out the part of `{name}`: {error}")
+            return None
 
 
 def _with_files(document: Document, files: Mapping[str, Path]) -> Document:

@@ -51,6 +51,10 @@ class Screen:
             with standard_output():
                 sys.stdout.write(to_json(document) + "\n")
 
+    def warn(self, words: str) -> None:
+        """Say on standard error what was left out of an answer."""
+        sys.stderr.write(f"Warning: {words}\n")
+
     def error(self, error: OfferwiseError) -> None:
         """Say what went wrong: in people's words on standard error, and as a JSON document when asked for."""
         sys.stderr.write(f"{error}\n")

@@ -166,6 +166,26 @@ def test_a_reader_who_has_left_is_no_error(ready: Path, arguments: list[str]) ->
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("content", ["x{", '{"schema": "offerwise.uplift/1"}', "[]", b"\xff", None])
+def test_a_spoilt_document_of_another_step_is_left_out_of_the_report_and_never_stops_the_analysis(
+    content: str | bytes | None, ready: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "runs" / "ready"
+    folder.mkdir(parents=True)
+    for step in ("design", "assignment", "uplift", "rollout"):
+        spoilt = folder / f"{step}.json"
+        if content is None:
+            spoilt.mkdir()
+        else:
+            spoilt.write_bytes(content.encode() if isinstance(content, str) else content)
+    code, out, err = run(capsys, "analyze", ready, "--out", tmp_path / "runs", "--no-mlflow", "--json")
+    assert code == 0
+    assert json.loads(out)["schema"] == "offerwise.analysis/1"
+    assert (folder / "report.html").exists()
+    warned = [line for line in err.splitlines() if line.startswith("Warning: The report leaves out")]
+    assert [line.split("`")[1] for line in warned] == ["uplift", "rollout", "assignment", "design"]
+
+
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "--help")
     assert code == 0
