@@ -44,8 +44,8 @@ def open_data(experiment: Experiment) -> Catalogue:
     """Open every source of the definition and check columns, types and rows as the definition uses them.
 
     Checked are: each column and its type; keys of sources with one row a member, which are unique and never
-    missing; the labels of recorded arms; missing values of recorded outcomes; and that the exclude lists can
-    be read.
+    missing; the labels of recorded arms; missing values of recorded outcomes; binary outcomes, which are 0 or 1;
+    moments, which lie in the calendar; and that the exclude lists can be read.
 
     Raises:
         InputError: Something does not fit: every fault at once, each at the definition's line.

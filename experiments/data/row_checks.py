@@ -9,6 +9,7 @@ from sqlglot import exp
 from experiments.data.recorded import arm_of_label, recorded_source
 from experiments.data.source_rows import SourceRows
 from experiments.data.source_table import SourceTable
+from experiments.data.value_checks import check_values
 from experiments.definition.errors import Fault
 from experiments.definition.metrics import BinaryMetric, CountMetric, MeasuredMetric, SumMetric
 from experiments.definition.model import MEMBERS
@@ -33,7 +34,7 @@ def check_rows(experiment: Experiment, sources: Mapping[str, SourceTable]) -> li
     if definition.assignment.method == "recorded":
         faults += _check_labels(experiment, rows[recorded_source(definition)])
         faults += _check_outcomes(experiment, rows)
-    return faults
+    return [*faults, *check_values(experiment, rows)]
 
 
 def _check_key(experiment: Experiment, name: str, rows: SourceRows) -> Iterator[Fault]:

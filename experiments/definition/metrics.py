@@ -29,7 +29,7 @@ class _Measured(Block):
 
 
 class BinaryMetric(_Measured):
-    """1 where a row in the window meets `where`, or where the member's own `value` is true or not 0; else 0."""
+    """1 where a row in the window meets `where`, or where the member's own `value` is true or 1; else 0."""
 
     type: Literal["binary"]
     """Did it happen?"""

@@ -216,6 +216,60 @@ def test_missing_recorded_outcomes_are_counted(
     )
 
 
+@pytest.mark.parametrize(
+    ("metric", "wrong"),
+    [
+        ({"value": "visits"}, 3),
+        ({"value": "visits", "where": "tier = 'vip'"}, 1),
+        ({"value": "visits / 2"}, 6),
+        ({"value": "visits > 0"}, 0),
+        ({"value": "seen"}, 0),
+        ({"value": "visit"}, 0),
+    ],
+)
+def test_a_binary_outcome_is_0_or_1(campaign: Campaign, metric: dict[str, str], wrong: int) -> None:
+    """Of 30 members 5 have 1 visit, those at 0, 10 and 11 have 2, 3 and -1; every fifth is a vip."""
+    visits = {0: 2, 10: 2, 11: -1} | dict.fromkeys((1, 2, 3, 4, 6), 1)
+    rows = [{**row, "visits": visits.get(n, 0), "seen": n % 2 == 0} for n, row in enumerate(people())]
+    rows[10]["tier"] = "basic"
+    metrics = {"m": {"type": "binary", "from": "members", **metric}}
+    campaign.write(rows, ORDERS, **recorded(metrics=metrics, goals={"primary": {"metric": "m"}}))
+    if not wrong:
+        with campaign.open() as experiment:
+            open_data(experiment)
+        return
+    ((key, said),) = faults(campaign)
+    assert key == "metrics.m.value"
+    assert f"is neither 0 nor 1 in {wrong} row" in said
+    assert "> 0`" in said
+
+
+def test_moments_outside_of_the_calendar_are_told_with_source_and_column(campaign: Campaign) -> None:
+    campaign.write(
+        people(), ORDERS, audience={"snapshot": "2026-11-25", "include": "until > DATE '2026-01-01'"}
+    )
+    duckdb.sql(
+        "SELECT '1' AS \"会员\", unnest([TIMESTAMP '2026-01-01', 'infinity', '290000-01-01', '9999-12-30']) AS paid_at"
+    ).write_parquet(str(campaign.folder / "orders.parquet"))
+    duckdb.sql(
+        "SELECT *, CASE WHEN visit = 1 THEN DATE '-infinity' ELSE DATE '9999-12-31' END AS until, "
+        f"DATE 'infinity' AS unused FROM '{campaign.folder}/members.csv'"
+    ).write_parquet(str(campaign.folder / "members.parquet"))
+    data = {
+        "members": {"table": "members.parquet", "key": "会员"},
+        "orders": {"table": "orders.parquet", "key": "会员", "time": "paid_at"},
+        "contacts": {"table": "contacts.csv", "key": "会员", "time": "sent_at"},
+    }
+    audience = {"snapshot": "2026-11-25", "include": "until > DATE '2026-01-01'"}
+    campaign.define(data=data, audience=audience, assignment={"method": "hash"})
+    found = dict(faults(campaign))
+    assert set(found) == {"data.orders.time", "data.members.table"}
+    assert found["data.orders.time"].startswith(
+        "the column `paid_at` lies outside of the years 1 to 9999 in 2 rows of orders"
+    )
+    assert "`until` lies outside of the years 1 to 9999 in 15 rows of members" in found["data.members.table"]
+
+
 def test_names_of_the_assignment_are_not_taken(campaign: Campaign) -> None:
     rows = [{**row, "stratum": 1} for row in people()]
     campaign.write(rows, ORDERS, **recorded(uplift={"features": ["stratum", "spend"]}))
