@@ -34,6 +34,9 @@ class Rule(Protocol):
     def cells(self, space: FeatureSpace, members: Members) -> Integers:
         """Shape (n,): the number of the part of the audience that each member belongs to; all of a part get one arm."""
 
+    def parts(self, arms: int) -> int:
+        """How many parts the audience has, some perhaps without a member of the test, where the definition has K arms."""
+
 
 @dataclass(frozen=True)
 class Everybody:
@@ -49,6 +52,10 @@ class Everybody:
         """All zero: there is one part."""
         return np.zeros(len(members), dtype=np.int64)
 
+    def parts(self, arms: int) -> int:  # noqa: ARG002 - as every rule
+        """One."""
+        return 1
+
 
 @dataclass(frozen=True)
 class SegmentTable:
@@ -63,6 +70,10 @@ class SegmentTable:
     def cells(self, space: FeatureSpace, members: Members) -> Integers:  # noqa: ARG002 - as every rule
         """The segments."""
         return members.segment
+
+    def parts(self, arms: int) -> int:  # noqa: ARG002 - as every rule
+        """The segments."""
+        return len(self.arms)
 
 
 @dataclass(frozen=True)
@@ -84,6 +95,10 @@ class Tree:
         """The leaves."""
         return leaf_of(self.root, space, members.codes)
 
+    def parts(self, arms: int) -> int:  # noqa: ARG002 - as every rule
+        """The leaves."""
+        return len(self.arms)
+
 
 @dataclass(frozen=True)
 class Individual:
@@ -98,6 +113,10 @@ class Individual:
     def cells(self, space: FeatureSpace, members: Members) -> Integers:
         """The arms."""
         return self.choose(space, members)
+
+    def parts(self, arms: int) -> int:
+        """The arms."""
+        return arms
 
 
 def learn_single(scores: Array) -> Everybody:

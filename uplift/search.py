@@ -163,7 +163,7 @@ def cell_figures(scores: Array, sample: LearningSample, rule: Rule) -> tuple[Cel
     """For each part of the audience the gains of all arms over no contact, `scores` of shape (n, K), and the value's spread."""
     cells = rule.cells(sample.space, sample.members)
     found = []
-    for cell in range(int(cells.max(initial=0)) + 1):
+    for cell in range(rule.parts(scores.shape[1])):
         here = cells == cell
         gains = (scores - scores[:, :1])[here]
         estimates = [estimate_mean(column) if len(gains) else Estimate(0.0, 0.0) for column in gains.T]

@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.uplift.simulated import simulate
 from uplift.forecast import forecast
 from uplift.offers import Offers
 from uplift.rules import SegmentTable
-from uplift.sample import FEWEST
 
 
 def offers_of(gains: np.ndarray, errors: np.ndarray, spread: np.ndarray, optimism: float = 0.0) -> Offers:
@@ -70,13 +68,3 @@ def test_optimism_is_taken_from_the_chosen_arm_only() -> None:
     found = forecast(offers, np.array([[0.0, 100.0, 10.0]]), np.array([[0.0, 5.0, 5.0]]), np.array([10.0]))
     np.testing.assert_allclose(found.by_arm, [0.0, 40.0, 4.0])
     assert found.total == 40.0 + 4.0 + 2.5 + 2.0
-
-
-def test_a_part_has_the_spread_of_its_own_members_unless_they_are_few() -> None:
-    sample = simulate(4000, effects="each", seed=3, arms=2, spend=True).sample
-    part = sample.members.segment == 1
-    few = np.flatnonzero(part & (sample.arm == 1))[FEWEST - 1 :]
-    part[few] = False
-    assert sample.spread(part) == pytest.approx(
-        [sample.value[part & (sample.arm == 0)].std(ddof=1), sample.value[sample.arm == 1].std(ddof=1)]
-    )
