@@ -234,7 +234,8 @@ def _afterwards(narrator: Narrator, documents: Documents) -> tuple[Section, ...]
             rollout_summary_table(narrator, documents.rollout),
             rollout_table(narrator, documents.rollout),
         )
-        sections.append(_section(narrator, "rollout", tables=tables))
+        told = tuple(reason.text for reason in documents.rollout.reasons)
+        sections.append(_section(narrator, "rollout", sentences=told, tables=tables))
     return tuple(sections)
 
 

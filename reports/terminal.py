@@ -227,6 +227,8 @@ def show_rollout(console: Console, rollout: Rollout, experiment: Experiment) -> 
     _heading(console, narrator.say("terminal.rollout", id=rollout.experiment))
     for table in (rollout_summary_table(narrator, rollout), rollout_table(narrator, rollout)):
         draw_table(console, table)
+    for reason in rollout.reasons:
+        _line(console, reason.text)
     _ending(console, narrator, "", rollout.files, rollout.mlflow_run_id)
 
 
