@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+_LONGEST_VALUE, _LONGEST_PART = 120, 1000
+_LONG_VALUE = re.compile(rf"(?<!\w)([`'])([^`']{{{_LONGEST_VALUE + 1},}})\1")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, line ends and marks that turn the direction of text."""
 
 
 @dataclass(frozen=True, order=True)
@@ -26,11 +32,26 @@ class Fault:
     remedy: str
 
     def __str__(self) -> str:
-        """`FILE:LINE: key: cause; remedy`, without the parts that do not exist."""
+        """`FILE:LINE: key: cause; remedy` on one line, without the parts that do not exist, long values cut."""
         place = (
             "" if self.file is None else str(self.file) if self.line is None else f"{self.file}:{self.line}"
         )
-        return ": ".join(part for part in (place, self.key, f"{self.cause}; {self.remedy}") if part)
+        told = f"{_shortened(self.cause)}; {_shortened(self.remedy)}"
+        return _on_one_line(": ".join(part for part in (place, _cut(self.key, _LONGEST_VALUE), told) if part))
+
+
+def _shortened(text: str) -> str:
+    quoted = _LONG_VALUE.sub(lambda value: f"{value[1]}{_cut(value[2], _LONGEST_VALUE)}{value[1]}", text)
+    return _cut(quoted, _LONGEST_PART)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _on_one_line(text: str) -> str:
+    """Control characters as their escapes: a fault is one line, and moves no cursor."""
+    return _CONTROL.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
 
 
 class BadValueError(ValueError):
