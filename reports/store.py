@@ -22,6 +22,7 @@ _SQLITE = "sqlite:///"
 _SECONDS_TO_CONNECT = 5.0
 _SECONDS_TO_LOCK = 120.0
 _PORTS = (("http", 80), ("https", 443))
+_KNOWN_SCHEMES = frozenset({"http", "https", "file", "postgresql", "mysql", "mssql", "databricks", "uc"})
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,18 @@ class Store:
 
     @property
     def shown(self) -> str:
-        """The URI without user, password and query.
+        """The URI without user, password and query; of a scheme that MLflow does not know, the scheme alone.
 
         >>> Store("https://ana:secret@mlflow.example.com:5000/x?token=1").shown
         'https://mlflow.example.com:5000/x'
+        >>> Store("banana://secret").shown
+        'banana://...'
         """
         parts = urlsplit(self.uri)
         if not parts.scheme or parts.scheme.startswith("sqlite"):
             return self.uri.split("?", 1)[0]
+        if parts.scheme.partition("+")[0] not in _KNOWN_SCHEMES:
+            return f"{parts.scheme}://..."
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     @property

@@ -226,6 +226,9 @@ def test_a_broken_database_is_an_outside_failure(tmp_path: Path) -> None:
         (f"https://{PASSWORD}@mlflow.example.com", "https://mlflow.example.com"),
         ("sqlite:////data/mlflow.db", "sqlite:////data/mlflow.db"),
         ("databricks", "databricks"),
+        (f"postgresql+psycopg2://ana:{PASSWORD}@db/mlflow", "postgresql+psycopg2://db/mlflow"),
+        (f"banana://{PASSWORD}", "banana://..."),
+        (f"banana:{PASSWORD}", "banana://..."),
     ],
 )
 def test_a_uri_is_shown_without_credentials(uri: str, shown: str) -> None:
