@@ -72,7 +72,8 @@ def write_send_lists(experiment: Experiment, ledger: str) -> Mapping[str, Path]:
     """Write one CSV for each arm that is contacted, whole, from the ledger.
 
     Columns are `member, arm, channel, template, planned_send_at` (local time with its offset); rows are in
-    the order of sending.
+    the order of sending. A member's key stands as it is, one such as `=1+2` too: the lists are read by machines, which
+    join on the key, and a mark against spreadsheet formulas would make it another key.
 
     Args:
         experiment: The experiment.
