@@ -17,11 +17,23 @@ from experiments.language import Language
 from offerwise.opening import DEFAULT_ENGINE
 
 
+def _folder(text: str) -> Path:
+    """The folder of `--out`; an empty text, such as that of a variable that is not set, is not the current one."""
+    if not str(text).strip():
+        raise InputError.single("names no folder", "give a folder, or leave the option out", key="--out")
+    return Path(text)
+
+
 @dataclass(frozen=True)
 class Options:
     """What every command that works on an experiment can be told."""
 
-    out: Annotated[Path, typer.Option(help="Everything is written under OUT/<experiment id>/.")] = DEFAULT_OUT
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Everything is written under OUT/<experiment id>/.", parser=_folder, metavar="PATH"
+        ),
+    ] = DEFAULT_OUT
     engine: Annotated[
         str,
         typer.Option(
@@ -44,13 +56,19 @@ class Options:
         """Data source to table, as `--table` maps them.
 
         Raises:
-            InputError: A mapping is not of the form NAME=TABLE.
+            InputError: A mapping is not of the form NAME=TABLE, or a source is mapped twice.
         """
         pairs = [entry.partition("=") for entry in self.table or []]
         wrong = [
             Fault(None, None, "--table", f"'{name}{equals}{target}' maps nothing", "write it as NAME=TABLE")
             for name, equals, target in pairs
             if not (name and equals and target)
+        ]
+        names = [name for name, _, _ in pairs]
+        wrong += [
+            Fault(None, None, "--table", f"'{name}' is mapped {names.count(name)} times", "map it once")
+            for name in dict.fromkeys(names)
+            if name and names.count(name) > 1
         ]
         if wrong:
             raise InputError(wrong)

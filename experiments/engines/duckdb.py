@@ -21,6 +21,7 @@ from sqlglot import exp
 
 from experiments.definition.errors import InputError, OutsideError
 from experiments.definition.origin import FILE_ENDINGS
+from experiments.engines.csv_header import check_header
 from experiments.engines.duckdb_builders import DuckDBBuilders
 from experiments.engines.protocol import ROW_NUMBER, ColumnType
 
@@ -108,6 +109,7 @@ class DuckDBEngine(DuckDBBuilders):
                 f"{path} has no rows, so the types of its columns are unknown",
                 "leave the source out, or give Parquet, which knows its types",
             )
+        check_header(Path(path), list(self.columns(loaded)), key)
         number = exp.Add(this=exp.column("rowid"), expression=exp.Literal.number(1))
         return self._expose(name, exp.to_table(loaded), number if key == ROW_NUMBER else None, path)
 

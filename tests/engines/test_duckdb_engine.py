@@ -125,6 +125,43 @@ def test_a_row_with_too_many_cells_is_not_dropped(engine: Engine, tmp_path: Path
     assert engine.rows(exp.select(exp.Count(this=exp.Star())).from_("x")) == [(502,)]
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("id,tier,age\na,vip\nb,vip,1,2\n", "no header that the engine can read"),
+        ("id,tier,age\na,vip,1\nb\n", "no header that the engine can read"),
+        ("id,tier,tier\na,vip,1\n", "the column `tier` stands twice"),
+        ("\ufeffid;Tier;tier\na;vip;1\n", "the column `tier` stands twice"),
+        ('"id",x,"id"\na,vip,1\n', "the column `id` stands twice"),
+    ],
+)
+@pytest.mark.parametrize("ending", [".csv", ".csv.gz"])
+def test_a_header_that_does_not_fit_is_told(
+    engine: Engine, tmp_path: Path, text: str, words: str, ending: str
+) -> None:
+    path = tmp_path / f"m{ending}"
+    path.write_bytes(gzip.compress(text.encode()) if ending == ".csv.gz" else text.encode())
+    with pytest.raises(InputError, match=words):
+        engine.open_source("m", str(path), key="id")
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("id\na\nb\n", ["id"]),
+        ("id;a,b\na;1\n", ["id", "a,b"]),
+        ('"a,b"\nx\n', ["a,b"]),
+        ("# made by the shop\nid,v\na,x\n", ["id", "v"]),
+        ("\ufeffid,v\na,x\n", ["id", "v"]),
+        ("id,v,v_1\na,x,y\n", ["id", "v", "v_1"]),
+    ],
+)
+def test_headers_that_fit_are_read(engine: Engine, tmp_path: Path, text: str, columns: list[str]) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text(text)
+    assert list(engine.open_source("m", str(path), key=columns[0])) == columns
+
+
 def test_no_other_file_can_be_reached(tmp_path: Path) -> None:
     inside, outside = tmp_path / "a.csv", tmp_path / "b.csv"
     for path in (inside, outside):
@@ -231,6 +268,11 @@ def test_quantile_is_the_smallest_value_with_enough_rows_at_or_below_it(values: 
         "duckdb://?threads=x",
         "duckdb://?threads=9999",
         "duckdb:///no/such.duckdb",
+        "duckdb://[::1",
+        "duckdb://?memory_limit=banana",
+        "duckdb://?memory_limit=-4GB",
+        "duckdb://?memory_limit=0GB",
+        "duckdb://?memory_limit=",
     ],
 )
 def test_a_wrong_engine_is_an_input_error_without_credentials(url: str) -> None:

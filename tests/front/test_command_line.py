@@ -62,6 +62,10 @@ def test_a_wrong_definition_as_json(capsys: pytest.CaptureFixture[str], tmp_path
         (["validate", "{sound}", "--engine", "oracle://scott:tiger@db/x"], "oracle"),
         (["validate", "{sound}", "--table", "members"], "NAME=TABLE"),
         (["validate", "{sound}", "--table", "members=a.csv", "--table", "ordrs=b.csv"], "ordrs"),
+        (["validate", "{sound}", "--table", "members=a.csv", "--table", "members=b.csv"], "2 times"),
+        (["validate", "{sound}", "--out", ""], "--out"),
+        (["validate", "{sound}", "--engine", "duckdb://[::1"], "not a URL"),
+        (["validate", "{sound}", "--engine", "duckdb://?memory_limit=banana"], "memory_limit"),
         (["validate", "{sound}", "--lang", "fr"], "fr"),
     ],
 )
