@@ -91,7 +91,7 @@ def conclude(
         winner_corrected=correct_winners(definition, reading, verdict),
         guardrails=guardrails,
         money=money,
-        bayes=posterior_rows(definition, raw),
+        bayes=posterior_rows(definition, reading),
     )
 
 

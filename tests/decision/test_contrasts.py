@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from decision.campaign import Campaign, Did, analysis, define, metric
 from experiments.decision.contrasts import Contrasts, read_by_decision
+from experiments.decision.posterior import posterior_rows
 from experiments.definition.expressions import Expression
 from experiments.documents import Analysis, read_document, to_json
 from experiments.files import write_whole
@@ -206,3 +209,22 @@ def test_a_formula_of_formulas_is_expanded(tmp_path: Path) -> None:
     assert formula.terms == {"spend": 1.0, "benefit": -2.0}
     assert (formula.contact, formula.constant, formula.revenue) == (-1.0, 1.0, ("spend",))
     assert (formula.gains, formula.costs) == ({"spend": 1.0}, {"benefit": 2.0})
+
+
+@pytest.mark.parametrize("adjusted", [False, True])
+def test_the_odds_are_of_the_differences_that_the_decision_reads(tmp_path: Path, adjusted: bool) -> None:
+    definition = define(tmp_path, goals={"value": "spend", "secondary": []})
+    metrics = {**Campaign().measure(definition).metrics, "spend": covered(("a", "b", "c"))}
+    contrasts = Contrasts(metrics, adjusted=adjusted, stratified=adjusted)
+    odds = {row.arm: row for row in posterior_rows(definition, contrasts) if row.metric == "spend"}
+    compared = {arm: contrasts.compare("spend", arm, "control") for arm in ("points", "coupon", "gift")}
+    for arm, comparison in compared.items():
+        expected = norm.cdf(comparison.difference / comparison.std_error)
+        assert odds[arm].probability_better_than_control == pytest.approx(expected, abs=1e-9)
+    draws = np.random.default_rng(4)
+    control = draws.normal(0, math.sqrt(compared["points"].variance_versus), 200_000)
+    drawn = [
+        each.difference + draws.normal(0, math.sqrt(each.variance_arm), 200_000) for each in compared.values()
+    ]
+    best = np.bincount(np.argmax([control, *drawn], axis=0), minlength=4)[1:] / 200_000
+    assert [odds[arm].probability_best for arm in compared] == pytest.approx(list(best), abs=0.005)
