@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.definition.errors import OutsideError
+
+_UNFINISHED = re.compile(r"\.(\d{1,9})\.(?:\w+\.)?unfinished$")
+"""A file that is being written is named after the process that writes it; engines name theirs so too."""
 
 DEFAULT_OUT = Path("runs")
 """What `--out` names when it is not given, in the folder that a command runs in."""
@@ -64,6 +69,15 @@ class Workspace:
         """The HTML report."""
         return self.root / "report.html"
 
+    def sweep(self) -> None:
+        """Take away the unfinished files of processes that were killed: they hold members, and nobody will finish them."""
+        for path in self.root.rglob(".*.unfinished"):
+            process = _UNFINISHED.search(path.name)
+            if process is not None and not _is_running(int(process.group(1))):
+                # One that cannot be taken away harms no command.
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
+
 
 def write_whole(path: Path, content: str | bytes) -> Path:
     """Write a file so that a reader, or a kill at any moment, sees the old one or the new one, never a part.
@@ -74,7 +88,9 @@ def write_whole(path: Path, content: str | bytes) -> Path:
     data = content.encode() if isinstance(content, str) else content
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.name}.{os.getpid()}.", suffix=".unfinished", dir=path.parent
+        )
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
@@ -92,6 +108,16 @@ def write_whole(path: Path, content: str | bytes) -> Path:
             "Make room or give another folder with --out, then run the same command again",
         ) from error
     return path
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _mode_of_new_files() -> int:

@@ -49,6 +49,7 @@ def open_experiment(
     definition = load(Path(file))
     mapped = _mapped(definition, tables or {})
     workspace = Workspace(Path(out).absolute(), definition.id)
+    workspace.sweep()
     connected = connect(engine, files=[*_files(definition, mapped), workspace.out])
     try:
         yield Experiment(

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC
@@ -24,6 +22,7 @@ from experiments.definition.origin import FILE_ENDINGS
 from experiments.engines.csv_header import check_header
 from experiments.engines.duckdb_builders import DuckDBBuilders
 from experiments.engines.protocol import ROW_NUMBER, ColumnType
+from experiments.engines.spill import SpillFolder
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -70,12 +69,12 @@ class DuckDBEngine(DuckDBBuilders):
         threads: int | None = None,
         memory_limit: str | None = None,
     ) -> None:
-        self._spill = Path(tempfile.mkdtemp(prefix="offerwise-"))
+        self._spill = SpillFolder.make()
         self._closed = False
         try:
-            self._session = _open_session(database, files, self._spill, threads, memory_limit)
+            self._session = _open_session(database, files, self._spill.path, threads, memory_limit)
         except BaseException:
-            shutil.rmtree(self._spill, ignore_errors=True)
+            self._spill.remove()
             raise
 
     def open_source(self, name: str, table: str, *, key: str | None = None) -> Mapping[str, ColumnType]:
@@ -240,7 +239,7 @@ class DuckDBEngine(DuckDBBuilders):
         self._closed = True
         self._session.interrupt()
         self._session.close()
-        shutil.rmtree(self._spill, ignore_errors=True)
+        self._spill.remove()
 
     def _run(self, statement: exp.Expr) -> None:
         self._session.execute(statement.sql(self.dialect))

@@ -86,7 +86,10 @@ class Engine(Protocol):
         """Run a query whose result is small (a bounded sample) and give it as Arrow."""
 
     def write(self, query: exp.Query, path: Path) -> None:
-        """Let the engine write the rows of `query` to `path` (`.parquet` or `.csv`): whole, or not at all."""
+        """Let the engine write the rows of `query` to `path` (`.parquet` or `.csv`): whole, or not at all.
+
+        While it is written, it is a file beside `path` called `.NAME.PROCESS.unfinished`.
+        """
 
     def read_files(self, name: str, paths: Sequence[Path], like: exp.Query) -> None:
         """Make Parquet files readable as relation `name`; where there are none, the columns of `like` without a row."""

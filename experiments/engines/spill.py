@@ -1,0 +1,67 @@
+"""The folder into which an engine spills what memory does not hold: members' rows, gone when its process is."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.definition.errors import OutsideError
+
+_PREFIX = "offerwise-"
+_IN_USE = ".offerwise-in-use"
+"""Locked by its process for as long as that lives, so that the lock ends with it, however it ends."""
+
+
+@dataclass(frozen=True)
+class SpillFolder:
+    """A folder of this process under the machine's temporary one.
+
+    Attributes:
+        path: The folder.
+        lock: The open file whose lock says that the folder is in use.
+    """
+
+    path: Path
+    lock: int
+
+    @classmethod
+    def make(cls) -> SpillFolder:
+        """A new folder; those of processes that were killed are taken away.
+
+        Raises:
+            OutsideError: The temporary folder of the machine cannot be written.
+        """
+        try:
+            _sweep(Path(tempfile.gettempdir()))
+            path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+            lock = os.open(path / _IN_USE, os.O_CREAT | os.O_RDWR, 0o600)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            raise OutsideError(
+                f"Could not make a temporary folder: {error.strerror}",
+                "Nothing was changed",
+                "Make room in the machine's temporary folder, or name another one in TMPDIR",
+            ) from error
+        return cls(path, lock)
+
+    def remove(self) -> None:
+        """Take the folder away."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self.lock)
+
+
+def _sweep(parent: Path) -> None:
+    for folder in parent.glob(f"{_PREFIX}*"):
+        # Another user's folder, or one that another command has swept meanwhile, is not ours to take.
+        with suppress(OSError):
+            lock = os.open(folder / _IN_USE, os.O_RDWR)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(lock)
