@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from experiments.documents import Analysis, Effect
+from experiments.numbers import decimals
 from reports.charts import Forest, ForestRow
 from reports.headline import decisive
 from reports.narrator import PER, Narrator
-from reports.numbers import decimals
 
 
 def metric_charts(narrator: Narrator, analysis: Analysis) -> tuple[Forest, ...]:

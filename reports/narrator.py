@@ -10,7 +10,7 @@ from experiments.documents import Effect
 from experiments.experiment import Experiment
 from experiments.inference.look_names import ALWAYS_VALID, GROUP_SEQUENTIAL
 from experiments.language import Words
-from reports.numbers import Numbers, decimals
+from experiments.numbers import Numbers, decimals
 from reports.tables import Cell, absent
 from reports.units import Unit, unit_of
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from experiments.numbers import decimals
 from reports.charts import Forest, ForestRow
 from reports.narrator import PER, Narrator
-from reports.numbers import decimals
 from reports.tables import Cell, Column, Row, Table, absent, row, words
 from uplift.documents import Learner, Offer, Policy, Rollout, SegmentOffer, Uplift
 

@@ -149,7 +149,7 @@ def _judge_guardrails(
 def _guarded(sentences: Sentences, row: GuardrailResult, value: float | None) -> str:
     if value is None:
         return sentences.unknown
-    return f"{value:+.1%}" if row.relative else sentences.change(row.metric, value)
+    return sentences.relative(value) if row.relative else sentences.change(row.metric, value)
 
 
 def _by_arm(family: Family, p_values: Sequence[float]) -> dict[str, tuple[Comparison, float]]:

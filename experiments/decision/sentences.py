@@ -12,6 +12,7 @@ from experiments.documents import Reason
 from experiments.inference.comparison import Comparison
 from experiments.language import Words
 from experiments.money.value_formula import value_formula
+from experiments.numbers import Numbers
 
 PACKAGE = "experiments"
 
@@ -66,15 +67,21 @@ class Sentences:
     def level(self, metric: str, value: float) -> str:
         """A mean of a metric."""
         if self._is_rate(metric):
-            return f"{value:.2%}" if abs(value) >= 0.001 or value == 0 else f"{value:.4%}"
-        return self.amount(value) if self._is_money(metric) else f"{value:,.4g}"
+            return self.numbers.share(value, _places_of_rate(value))
+        return self.amount(value) if self._is_money(metric) else self.numbers.number(value)
 
     def change(self, metric: str, value: float) -> str:
         """A difference of a metric between two arms, with its sign."""
         if self._is_rate(metric):
-            digits = 2 if abs(value) >= 0.001 or value == 0 else 4
-            return self.words.say(PACKAGE, "figure.points", value=f"{100 * value:+.{digits}f}")
-        return self.amount(value, sign="+") if self._is_money(metric) else f"{value:+,.4g}"
+            points = self.numbers.number(100 * value, _places_of_rate(value), sign=True)
+            return self.words.say(PACKAGE, "figure.points", value=points)
+        if self._is_money(metric):
+            return self.amount(value, sign=True)
+        return self.numbers.number(value, sign=True)
+
+    def relative(self, value: float) -> str:
+        """A relative change, with its sign."""
+        return self.numbers.share(value, 1, sign=True)
 
     def interval(self, metric: str, bounds: tuple[float, float]) -> str:
         """A 1 - alpha interval of a difference."""
@@ -82,10 +89,14 @@ class Sentences:
         level = f"{100 * (1 - self.definition.design.alpha):.4g}%"
         return self.words.say(PACKAGE, "figure.interval", low=low, high=high, level=level)
 
-    def amount(self, value: float, sign: str = "") -> str:
-        """An amount in the definition's currency."""
-        digits = 0 if abs(value) >= 1000 or value == 0 else 2 if abs(value) >= 0.1 else 4
-        return f"{self.definition.currency} {value:{sign},.{digits}f}"
+    def amount(self, value: float, *, sign: bool = False) -> str:
+        """An amount in the definition's currency, in whole units from a thousand on."""
+        return self.numbers.money(value, 0 if abs(value) >= 1000 or value == 0 else None, sign=sign)
+
+    @property
+    def numbers(self) -> Numbers:
+        """How numbers are written in this language and currency."""
+        return Numbers(self.words.language, self.definition.currency)
 
     @property
     def unknown(self) -> str:
@@ -122,6 +133,10 @@ class Sentences:
             return frozenset()
         sums = {name for name in formula.terms if isinstance(self.definition.metrics[name], SumMetric)}
         return frozenset({self.definition.goals.value_metric, *sums})
+
+
+def _places_of_rate(value: float) -> int:
+    return 2 if abs(value) >= 0.001 or value == 0 else 4
 
 
 def probability(value: float) -> str:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import tomllib
 from importlib.resources import files
+from pathlib import Path
 from string import Formatter
 
 import pytest
+
+from decision.campaign import define
+from experiments.decision.sentences import Sentences
+from experiments.language import Language, Words
 
 PACKAGES = ("experiments", "uplift", "reports", "offerwise.demo")
 
@@ -29,3 +34,20 @@ def test_both_languages_say_the_same(package: str) -> None:
     assert set(english) == set(chinese)
     different = {code for code in english if facts(english[code]) != facts(chinese[code])}
     assert not different
+
+
+@pytest.mark.parametrize(
+    ("language", "currency", "loss", "gain"),
+    [
+        ("en", "USD", "−$0.05", "+$0.91"),
+        ("zh", "CNY", "−¥0.05", "+¥0.91"),
+        ("en", "CNY", "−CN¥0.05", "+CN¥0.91"),
+    ],
+)
+def test_an_amount_reads_as_the_report_writes_it(
+    tmp_path: Path, language: Language, currency: str, loss: str, gain: str
+) -> None:
+    told = Sentences(define(tmp_path, currency=currency), Words(language))
+    assert (told.change("profit", -0.05), told.change("profit", 0.91)) == (loss, gain)
+    assert told.amount(-2785.4) == loss.replace("0.05", "2,785")
+    assert told.change("converted", -0.0123).startswith("−1.23")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.numbers import MINUS, Numbers, decimals
+from experiments.numbers import MINUS, Numbers, decimals
 
 DOLLARS, YUAN = Numbers("en", "USD"), Numbers("zh", "CNY")
 
