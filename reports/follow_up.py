@@ -27,8 +27,8 @@ def follow_up(
         holdout = narrator.numbers.count(rollout.holdout)
         return dataclasses.replace(headline, next_step=narrator.say("next.send", holdout=holdout))
     if uplift is not None:
-        file = narrator.definition.origin.path
-        return dataclasses.replace(headline, next_step=narrator.say("next.rollout", file=file))
+        step = narrator.say("next.rollout", file=narrator.arguments)
+        return dataclasses.replace(headline, next_step=step)
     return headline
 
 

@@ -21,17 +21,18 @@ PER = 1000
 
 @dataclass(frozen=True)
 class Narrator:
-    """The definition, the words and the numbers of one report."""
+    """The definition, the words and the numbers of one report, and what the next command must be given."""
 
     definition: Definition
     words: Words
     numbers: Numbers
+    arguments: str
 
     @classmethod
     def of(cls, experiment: Experiment) -> Narrator:
         """The narrator of an open experiment, in its language and its currency."""
         numbers = Numbers(experiment.words.language, experiment.definition.currency)
-        return cls(experiment.definition, experiment.words, numbers)
+        return cls(experiment.definition, experiment.words, numbers, experiment.arguments)
 
     def say(self, code: str, **facts: object) -> str:
         """A sentence of this room."""

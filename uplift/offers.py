@@ -66,7 +66,7 @@ def read_analysis(evidence: Evidence) -> Analysis:
         RefusedError: There is none, it is of another definition, or its verdict is another.
     """
     experiment = evidence.experiment
-    say, file = experiment.words.say, experiment.definition.origin.path
+    say, file = experiment.words.say, experiment.arguments
     analysis = read_document(Analysis, experiment.workspace.document("analysis"))
     if analysis is None or analysis.definition_sha256 != experiment.definition.origin.sha256:
         code = "rollout.no_analysis" if analysis is None else "rollout.other_analysis"

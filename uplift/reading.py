@@ -213,5 +213,5 @@ def _refuse_few(experiment: Experiment, sample: LearningSample) -> None:
             [
                 f"{', '.join(few)}: fewer than 20 members in one of {sample.folds} folds, too few to learn whom to offer what"
             ],
-            f"go on with the winner of `offerwise analyze {experiment.definition.origin.path}`",
+            f"go on with the winner of `offerwise analyze {experiment.arguments}`",
         )

@@ -124,7 +124,7 @@ def _eligible(evidence: Evidence, offers: Offers) -> tuple[int, ...]:
 def _refuse_dear_exploration(experiment: Experiment, cost: float, budget: Budget | None) -> None:
     if budget is None or cost <= budget.amount:
         return
-    say, file = experiment.words.say, experiment.definition.origin.path
+    say, file = experiment.words.say, experiment.arguments
     told = say(PACKAGE, "rollout.exploration_too_dear", cost=f"{cost:,.2f}", budget=f"{budget.amount:,.2f}")
     raise RefusedError([told], say(PACKAGE, "rollout.less_exploration", file=file))
 

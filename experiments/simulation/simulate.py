@@ -75,7 +75,7 @@ def simulate(
         calibrated=calibrated,
         rates=rates,
         reasons=_reasons(experiment, sample, rates, planting),
-        next_step=Sentences(definition, experiment.words).next_step(
+        next_step=Sentences(definition, experiment.words, experiment.arguments).next_step(
             "calibrated" if calibrated else "not_calibrated"
         ),
     )
