@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlglot import exp
 
-from experiments.assignment.draws import purpose_hash, slot
+from experiments.assignment.draws import purpose_hash, slot, unit_key
 from experiments.definition.errors import InputError, RefusedError
 from experiments.definition.model import Definition
 from experiments.definition.policy import Uplift
@@ -143,8 +143,7 @@ def feature_column(name: str, kind: Kind, evidence_kind: ColumnType, experiment:
 def _fetch(evidence: Evidence, settings: Uplift, kinds: Mapping[str, Kind], value: exp.Expr) -> pd.DataFrame:
     experiment = evidence.experiment
     definition, engine = experiment.definition, experiment.engine
-    unit = definition.audience.unit
-    drawn_by = column("member") if unit is None else engine.as_key(column(unit))
+    drawn_by = unit_key(engine, definition.audience.unit)
     features = [
         named(feature_column(name, kind, evidence.units.columns[name], experiment), f"x__{name}")
         for name, kind in kinds.items()
