@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.engines.postgresql_server import postgresql_server
+
+__all__ = ["postgresql_server"]
+
 # The same examples in every run, whatever else the machine is doing; `--hypothesis-profile=explore` looks for new ones.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=1000)
