@@ -41,9 +41,7 @@ def main(database: str, definition: str, times: str) -> None:
 
         def query() -> None:
             pilots = mean_pilots(experiment.engine, units.relation, units.metric_columns.values())
-            MomentsQuery(pilots, frozenset(), (), sets, {"segment": "", "stratum": ""}).run(
-                experiment.engine, units.relation
-            )
+            MomentsQuery(pilots, frozenset(), (), sets, units.numbers).run(experiment.engine, units.relation)
 
         def analysis() -> None:
             query()

@@ -8,11 +8,11 @@ from experiments.definition.audience import SEGMENT
 
 _OF_ASSIGNMENT = frozenset(
     {"experiment", "member", "arm", SEGMENT, "stratum", "batch", "propensity", "planned_send_at", "assigned_at",
-     "definition_sha256", "refused_by"}
+     "definition_sha256", "refused_by", "refused_rule", "contacts__care", "contacts__marketing"}
 )  # fmt: skip
 
-Computed = Literal["value", "missing", "unknown", "metric", "raw", "covariate"]
-"""What is computed for a metric or a covariate, each under a prefix of its own."""
+Computed = Literal["value", "missing", "unknown", "metric", "raw", "covariate", "cell"]
+"""What is computed for a metric, a covariate or the cells, each under a prefix of its own."""
 
 _PREFIXES = tuple(f"{what}__" for what in get_args(Computed))
 

@@ -13,8 +13,7 @@ from sqlglot import exp
 from experiments.definition.errors import RefusedError
 from experiments.engines.protocol import Engine
 from experiments.inference.clusters import ClusterSums
-from experiments.measurement.cells import Cell
-from experiments.measurement.moments_query import cell_columns
+from experiments.measurement.cells import Cell, cell_columns
 from experiments.queries import all_of, coalesce, column, double, is_null, named, number, relation
 
 if TYPE_CHECKING:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
 from typing import Literal
-
-from sqlglot import exp
 
 from experiments.assignment.assigned import Assigned
 from experiments.assignment.draws import unit_key
@@ -20,18 +17,17 @@ from experiments.inference.moments import Moments, pool
 from experiments.measurement.cells import Cell
 from experiments.measurement.cluster_query import ClusterQuery
 from experiments.measurement.formulas import measured_parts
-from experiments.measurement.member_values import missing_rule
-from experiments.measurement.moments_query import (
-    MomentsQuery,
-    cell_columns,
-    cell_of,
-    constant_columns,
-    mean_pilots,
+from experiments.measurement.member_counts import (
+    MemberCount,
+    count_members,
+    members_by_cell,
+    repeated_members,
 )
+from experiments.measurement.member_values import missing_rule
+from experiments.measurement.moments_query import MomentsQuery, mean_pilots
 from experiments.measurement.unit_counts import UnitCounts, count_units
 from experiments.measurement.units import Units, build_units
-from experiments.measurement.windows import PLANNED, WindowState, window_state
-from experiments.queries import coalesce, column, count_where, fetch_rows, named, number, relation
+from experiments.measurement.windows import WindowState, window_state
 
 __all__ = [
     "Cell",
@@ -112,23 +108,6 @@ class MetricMoments:
 
 
 @dataclass(frozen=True)
-class MemberCount:
-    """How many members of a cell came in one batch and are planned for one day.
-
-    Attributes:
-        cell: Their arm, segment and stratum.
-        batch: Their batch of the ledger, from 0; arms that were recorded have one batch, 0.
-        day: Their planned send day in the definition's time zone; None where no send is planned.
-        members: How many.
-    """
-
-    cell: Cell
-    batch: int
-    day: date | None
-    members: int
-
-
-@dataclass(frozen=True)
 class Measurement:
     """What the members assigned did: all that estimates, decision and health read.
 
@@ -177,9 +156,9 @@ def measure(experiment: Experiment, units: Units, everybody: Assigned | None = N
     """
     definition, engine = experiment.definition, experiment.engine
     experiment.progress("Taking the moments of every metric by arm, segment and stratum")
-    whole = units if everybody is None else everybody
-    assigned = _assigned(experiment, whole)
-    counts = _counts(assigned if everybody is None else _assigned(experiment, units))
+    whole = units.assigned if everybody is None else everybody
+    assigned = units.members if everybody is None else count_members(experiment, everybody)
+    counts = members_by_cell(units.members)
     pilots = mean_pilots(engine, units.relation, _variables(units))
     metrics: dict[str, MetricMoments] = {}
     for complete, names in _sample_groups(definition, units).items():
@@ -191,18 +170,11 @@ def measure(experiment: Experiment, units: Units, everybody: Assigned | None = N
         metrics={name: metrics[name] for name in definition.metrics},
         window=window_state(definition, engine, whole.relation, experiment.now),
         assigned=assigned,
-        repeated_members=_repeated(engine, whole),
+        repeated_members=repeated_members(experiment, whole),
         pilots=pilots,
-        everybody=None if everybody is None else _counts(assigned),
+        everybody=None if everybody is None else members_by_cell(assigned),
         unit_counts=count_units(experiment, whole),
     )
-
-
-def _counts(assigned: Iterable[MemberCount]) -> dict[Cell, int]:
-    counts: dict[Cell, int] = {}
-    for each in assigned:
-        counts[each.cell] = counts.get(each.cell, 0) + each.members
-    return counts
 
 
 @dataclass(frozen=True)
@@ -266,9 +238,7 @@ def _moments(
     covariates = tuple(units.covariate_columns.values())
     sets = [(*each.variables, *covariates) for each in asked]
     raw_sets = [each.raw for each in asked if each.raw]
-    query = MomentsQuery(
-        pilots, frozenset(covariates), complete, (*sets, *raw_sets), constant_columns(counts)
-    )
+    query = MomentsQuery(pilots, frozenset(covariates), complete, (*sets, *raw_sets), units.numbers)
     answers = iter(query.run(engine, units.relation))
     cells = [next(answers) for _ in asked]
     found: dict[str, MetricMoments] = {}
@@ -326,31 +296,3 @@ def _dropped(counts: Mapping[Cell, int], cells: Mapping[Cell, Moments]) -> dict[
     for cell, members in counts.items():
         dropped[cell.arm] += members - (cells[cell].count if cell in cells else 0)
     return dropped
-
-
-def _assigned(experiment: Experiment, members: Units | Assigned) -> tuple[MemberCount, ...]:
-    planned = members.columns[PLANNED]
-    zone = experiment.definition.zone
-    day = experiment.engine.local_date(experiment.engine.instant(column(PLANNED), planned, zone), zone)
-    rows = exp.select(
-        *cell_columns(), named(coalesce(column("batch"), number(0)), "batch"), named(day, "day")
-    )
-    groups = ("arm", "segment", "stratum", "batch", "day")
-    query = (
-        exp.select(*map(column, groups), named(exp.Count(this=exp.Star()), "members"))
-        .from_(rows.from_(relation(members.relation)).subquery("assigned"))
-        .group_by(*map(column, groups))
-        .order_by(*map(column, groups))
-    )
-    found = fetch_rows(experiment.engine, query)
-    return tuple(
-        MemberCount(cell_of(row), int(row["batch"]), row["day"], int(row["members"])) for row in found
-    )
-
-
-def _repeated(engine: Engine, whole: Units | Assigned) -> int:
-    times = named(exp.Count(this=exp.Star()), "times")
-    members = exp.select(times).from_(relation(whole.relation)).group_by(column("member"))
-    repeated = count_where(column("times") > number(1))
-    (row,) = fetch_rows(engine, exp.select(named(repeated, "repeated")).from_(members.subquery("members")))
-    return int(row["repeated"])

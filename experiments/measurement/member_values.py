@@ -21,6 +21,7 @@ from experiments.definition.metrics import (
 )
 from experiments.engines.protocol import ColumnType
 from experiments.experiment import Experiment
+from experiments.measurement.cells import CellNumbers
 from experiments.measurement.events import event_pass
 from experiments.queries import as_double, coalesce, column, is_null, named, number, relation, when
 
@@ -33,17 +34,19 @@ class MemberValues:
     """One row for each member assigned.
 
     Attributes:
-        relation: The temporary table: the columns of the assignment and those below.
+        relation: The temporary table: the columns of the assignment, `CELL`, and those below.
         columns: The columns of the assignment and their types.
         values: Measured metric to its column, a double: 0 without an event; where the value is missing NULL, or 0 if
             the metric says `missing: zero`.
         missing: Metric to the column that is true where its value is missing; only metrics that can miss one.
+        numbers: The cells, by the numbers in `CELL`.
     """
 
     relation: str
     columns: Mapping[str, ColumnType]
     values: Mapping[str, str]
     missing: Mapping[str, str]
+    numbers: CellNumbers
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,9 @@ class _Joined:
     values: Mapping[str, _Value]
 
 
-def member_values(experiment: Experiment, catalogue: Catalogue, assigned: Assigned) -> MemberValues:
+def member_values(
+    experiment: Experiment, catalogue: Catalogue, assigned: Assigned, numbers: CellNumbers
+) -> MemberValues:
     """Compute every metric that reads rows: one pass for each event source, one join for each table of members."""
     definition = experiment.definition
     query = exp.select(*(named(column(name, _ASSIGNED), name) for name in assigned.columns))
@@ -89,8 +94,9 @@ def member_values(experiment: Experiment, catalogue: Catalogue, assigned: Assign
             if value.missing is not None:
                 missing[name] = computed_column("missing", name)
                 query = query.select(named(value.missing, missing[name]))
+    query = numbers.added_to(query, experiment.engine, _ASSIGNED)
     experiment.engine.create(_RELATION, query)
-    return MemberValues(_RELATION, assigned.columns, values, missing)
+    return MemberValues(_RELATION, assigned.columns, values, missing, numbers)
 
 
 def missing_rule(metric: Metric) -> Missing | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
 import numpy as np
@@ -11,11 +11,10 @@ from sqlglot import exp
 
 from experiments.engines.protocol import Engine
 from experiments.inference.moments import Moments
-from experiments.measurement.cells import Cell
+from experiments.measurement.cells import CELL, Cell, CellNumbers
 from experiments.queries import (
     Row,
     all_of,
-    as_double,
     coalesce,
     column,
     double,
@@ -25,25 +24,6 @@ from experiments.queries import (
     number,
     relation,
 )
-
-_CELL = ("arm", "segment", "stratum")
-
-
-def cell_columns(names: Iterable[str] = _CELL) -> list[exp.Expr]:
-    """The columns that name a member's cell, or some of them, NULL as the empty text."""
-    return [named(coalesce(column(name), exp.Literal.string("")), name) for name in names]
-
-
-def constant_columns(cells: Iterable[Cell]) -> dict[str, str]:
-    """Segment and stratum where all cells agree on them; the arm is always grouped by."""
-    known = list(cells)
-    found = {"segment": {cell.segment for cell in known}, "stratum": {cell.stratum for cell in known}}
-    return {name: values.pop() for name, values in found.items() if len(values) == 1}
-
-
-def cell_of(row: Row) -> Cell:
-    """The cell that a row of an answer is about."""
-    return Cell(*(str(row[name]) for name in _CELL))
 
 
 def mean_pilots(engine: Engine, units: str, variables: Iterable[str]) -> Mapping[str, float]:
@@ -68,14 +48,14 @@ class MomentsQuery:
         imputed: Variables whose missing values count as their pilot (mean imputation).
         complete: Variables that a member must have to be counted.
         sets: Sets of variables whose products are wanted.
-        constant: Columns of the cell that are known to hold one value, and that value: grouping by a text is dear.
+        numbers: The cells, by the numbers that members have in the column `CELL`.
     """
 
     pilots: Mapping[str, float]
     imputed: frozenset[str]
     complete: tuple[str, ...]
     sets: tuple[tuple[str, ...], ...]
-    constant: Mapping[str, str] = field(default_factory=dict)
+    numbers: CellNumbers
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -85,33 +65,31 @@ class MomentsQuery:
     def tree(self, units: str) -> exp.Query:
         """The query, one row a cell.
 
-        Beside the cell and its count `n` stand, by position of the variables, the sums about the pilots `s<i>`, the
+        Beside the cell's number `cell` and its count `n` stand, by position of the variables, the sums about the pilots `s<i>`, the
         non-zero counts `k<i>` and the sums of products `p<i>_<j>`, i <= j.
         """
         present = all_of(exp.not_(is_null(column(name))) for name in self.complete)
-        groups = [name for name in _CELL if name not in self.constant]
-        rows = exp.select(*cell_columns(groups)).from_(relation(units)).where(present)
-        found = exp.select(*map(column, groups), named(exp.Count(this=exp.Star()), "n"))
+        rows = exp.select(named(column(CELL), "cell")).from_(relation(units)).where(present)
+        found = exp.select(column("cell"), named(exp.Count(this=exp.Star()), "n"))
         for i, name in enumerate(self.variables):
             value: exp.Expr = column(name)
             if name in self.imputed:
                 value = coalesce(value, double(self.pilots[name]))
             away = exp.paren(value.copy()) - double(self.pilots[name])
             rows = rows.select(named(value, f"x{i}"), named(away, f"z{i}"))
-            # A sum of doubles is several times faster than a conditional count, and exact up to 2^53.
+            # A sum is faster than a conditional count.
             is_nonzero = exp.NEQ(this=column(f"x{i}"), expression=number(0))
-            nonzero = exp.Sum(this=as_double(exp.cast(is_nonzero, exp.DType.INT)))
+            nonzero = exp.Sum(this=exp.cast(is_nonzero, exp.DType.INT))
             found = found.select(named(exp.Sum(this=column(f"z{i}")), f"s{i}"), named(nonzero, f"k{i}"))
         for i, j in self._pairs():
             product = exp.Mul(this=column(f"z{i}"), expression=column(f"z{j}"))
             found = found.select(named(exp.Sum(this=product), f"p{i}_{j}"))
-        found = found.from_(rows.subquery("deviations"))
-        return found.group_by(*map(column, groups))
+        return found.from_(rows.subquery("deviations")).group_by(column("cell"))
 
     def run(self, engine: Engine, units: str) -> list[dict[Cell, Moments]]:
         """For each set of variables, in order, its moments by cell; a cell without members is left out."""
-        rows = [{**row, **self.constant} for row in fetch_rows(engine, self.tree(units))]
-        return [{cell_of(row): self._moments(row, names) for row in rows} for names in self.sets]
+        rows = {self.numbers.cell(int(row["cell"])): row for row in fetch_rows(engine, self.tree(units))}
+        return [{cell: self._moments(row, names) for cell, row in rows.items()} for names in self.sets]
 
     def _pairs(self) -> list[tuple[int, int]]:
         pairs = {

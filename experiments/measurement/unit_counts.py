@@ -12,7 +12,7 @@ from sqlglot import exp
 from experiments.assignment.assigned import Assigned
 from experiments.assignment.draws import unit_key
 from experiments.experiment import Experiment
-from experiments.measurement.moments_query import cell_columns
+from experiments.measurement.cells import cell_columns
 from experiments.measurement.units import Units
 from experiments.measurement.windows import PLANNED
 from experiments.queries import Row, column, count_where, fetch_rows, named, number, relation

@@ -17,7 +17,9 @@ from experiments.definition.model import Definition
 from experiments.definition.origin import KeyPath
 from experiments.engines.protocol import ColumnType
 from experiments.experiment import Experiment
+from experiments.measurement.cells import CELL, CellNumbers
 from experiments.measurement.formulas import formula_value, measured_parts
+from experiments.measurement.member_counts import MemberCount, count_members
 from experiments.measurement.member_values import MemberValues, member_values, missing_rule
 from experiments.measurement.windows import window_days
 from experiments.queries import (
@@ -48,7 +50,7 @@ class Units:
 
     Attributes:
         relation: The temporary table: every column of the assignment (`member, arm, segment, stratum, batch,
-            propensity, planned_send_at`, features, covariates) and the columns below.
+            propensity, planned_send_at`, features, covariates), `cells.CELL` and the columns below.
         columns: Its columns and their types.
         metric_columns: Metric to its column, capped where it is winsorised; a ratio has none, its parts have.
         raw_columns: Metric to the column without any cap, for each metric that is winsorised and each formula that
@@ -59,6 +61,9 @@ class Units:
         covariate_columns: Covariate of the design to its column, a double; NULL where it is missing.
         missing: Metric to the members whose value is missing and was set to 0 (`zero`) or dropped (`drop`);
             only metrics that say `missing`.
+        assigned: The assignment that the rows are of.
+        members: Its members by cell, batch and planned send day.
+        numbers: The cells, by the numbers in `cells.CELL`.
     """
 
     relation: str
@@ -68,6 +73,9 @@ class Units:
     caps: Mapping[str, float]
     covariate_columns: Mapping[str, str]
     missing: Mapping[str, int]
+    assigned: Assigned
+    members: tuple[MemberCount, ...]
+    numbers: CellNumbers
 
 
 def build_units(experiment: Experiment, catalogue: Catalogue, assigned: Assigned) -> Units:
@@ -80,10 +88,11 @@ def build_units(experiment: Experiment, catalogue: Catalogue, assigned: Assigned
         InputError: Members have a missing value and the metric does not say `missing: zero` or `missing: drop`, a
             formula cannot be computed for some member, or a value is not finite or too large to square.
     """
-    values = member_values(experiment, catalogue, assigned)
+    members = count_members(experiment, assigned)
+    values = member_values(experiment, catalogue, assigned, CellNumbers.of(each.cell for each in members))
     facts = _facts(experiment, values)
     _refuse_unmeasured(experiment.definition, facts)
-    units = _create(experiment, values, facts)
+    units = _create(experiment, values, facts, assigned, members)
     _refuse_undefined(experiment, units)
     return units
 
@@ -134,7 +143,13 @@ def _refuse_unmeasured(definition: Definition, facts: _Facts) -> None:
         raise InputError(faults)
 
 
-def _create(experiment: Experiment, values: MemberValues, facts: _Facts) -> Units:
+def _create(
+    experiment: Experiment,
+    values: MemberValues,
+    facts: _Facts,
+    assigned: Assigned,
+    members: tuple[MemberCount, ...],
+) -> Units:
     definition = experiment.definition
     metrics = {name: each for name, each in definition.metrics.items() if not isinstance(each, RatioMetric)}
     raw = {name: column(of) for name, of in values.values.items()}
@@ -143,7 +158,7 @@ def _create(experiment: Experiment, values: MemberValues, facts: _Facts) -> Unit
     metric_columns = {name: computed_column("metric", name) for name in metrics}
     raw_columns = {name: computed_column("raw", name) for name in with_raw}
     covariate_columns = {name: computed_column("covariate", name) for name in definition.design.covariates}
-    query = exp.select(*(named(column(name), name) for name in values.columns)).select(
+    query = exp.select(*(named(column(name), name) for name in (*values.columns, CELL))).select(
         *(named(_metric(experiment, name, capped), of) for name, of in metric_columns.items()),
         *(named(_metric(experiment, name, raw), of) for name, of in raw_columns.items()),
         *(named(_covariate(name, values.columns[name]), of) for name, of in covariate_columns.items()),
@@ -157,6 +172,9 @@ def _create(experiment: Experiment, values: MemberValues, facts: _Facts) -> Unit
         caps=facts.caps,
         covariate_columns=covariate_columns,
         missing={name: n for name, n in facts.missing.items() if missing_rule(metrics[name]) is not None},
+        assigned=assigned,
+        members=members,
+        numbers=values.numbers,
     )
 
 

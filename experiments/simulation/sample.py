@@ -13,8 +13,8 @@ from sqlglot import exp
 from experiments.assignment.draws import purpose_hash, unit_key
 from experiments.definition.model import Definition
 from experiments.engines.protocol import Engine
+from experiments.measurement.cells import cell_columns
 from experiments.measurement.measurement import Measurement, MetricMoments
-from experiments.measurement.moments_query import cell_columns
 from experiments.measurement.units import Units
 from experiments.queries import as_double, coalesce, column, double, named, number, relation
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from sqlglot import exp
 
-from experiments.assignment.ledger import Ledger
+from experiments.assignment.file_ledger import FileLedger
 
 from .campaign import campaign
 
@@ -59,7 +59,7 @@ def test_members_of_the_ledger_are_measured_by_the_arm_drawn(tmp_path: Path, met
     with campaign(tmp_path, TEXT.replace("{METHOD}", method), tables, None) as opened:
         found = opened.measurement()
         checks = opened.health()
-        Ledger(opened.experiment.workspace).read(opened.experiment.engine, "drawn")
+        FileLedger(opened.experiment.workspace, opened.experiment.engine).read("drawn")
         names = ("member", "arm", "segment", "stratum", "planned_send_at")
         query = exp.select(*names).from_("drawn")
         ledger = [dict(zip(names, row, strict=True)) for row in opened.experiment.engine.rows(query)]

@@ -14,7 +14,7 @@ from sqlglot import exp
 from experiments.engines.connect import connect
 from experiments.engines.protocol import Engine
 from experiments.inference.moments import Moments, pool
-from experiments.measurement.cells import Cell
+from experiments.measurement.cells import Cell, CellNumbers
 from experiments.measurement.moments_query import MomentsQuery, mean_pilots
 
 ALL = Cell("mail", "", "")
@@ -27,17 +27,22 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     opened.cancel_and_close()
 
 
+NUMBERS = CellNumbers(("control", "mail"), ("",), ("", "a", "b"))
+
+
 def take(engine: Engine, folder: Path, table: pa.Table) -> None:
-    """Make a table the relation `units`, in one cell unless it says otherwise."""
+    """Make a table the relation `units`, its cells numbered, in one cell unless it says otherwise."""
     for name, value in {"arm": "mail", "segment": None, "stratum": ""}.items():
         if name not in table.column_names:
             table = table.append_column(name, pa.array([value] * len(table), pa.string()))
     pq.write_table(table, folder / "units.parquet")
-    engine.read_files("units", [folder / "units.parquet"], exp.select("*"))
+    engine.read_files("rows", [folder / "units.parquet"], exp.select("*"))
+    rows = exp.select("*").from_(exp.to_table("rows"))
+    engine.create("units", NUMBERS.added_to(rows, engine, "rows"))
 
 
 def ask(engine: Engine, *names: str, imputed: tuple[str, ...] = ()) -> dict[Cell, Moments]:
-    query = MomentsQuery(mean_pilots(engine, "units", names), frozenset(imputed), (), (names,))
+    query = MomentsQuery(mean_pilots(engine, "units", names), frozenset(imputed), (), (names,), NUMBERS)
     (answer,) = query.run(engine, "units")
     return answer
 
