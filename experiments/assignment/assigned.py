@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from experiments.assignment.ledger import Ledger
 from experiments.assignment.locked import differing_keys, refuse_changes
+from experiments.assignment.open_ledger import open_ledger
 from experiments.assignment.strata import stratum_name
 from experiments.audience.audience import (
     PROFILE,
@@ -65,7 +65,7 @@ def assigned_members(experiment: Experiment, catalogue: Catalogue) -> Assigned:
     """
     if experiment.definition.assignment.method == "recorded":
         return _recorded(experiment, catalogue)
-    if not Ledger(experiment.workspace).exists:
+    if not open_ledger(experiment.workspace, experiment.engine).state().exists:
         raise RefusedError(
             [f"nobody has been assigned to {experiment.definition.id} under {experiment.workspace.out}"],
             "run `offerwise assign` first, with the same --out",
@@ -96,7 +96,7 @@ def _from_ledger(experiment: Experiment, members: exp.Expr, known: Mapping[str, 
     """Join the ledger with `members`, whose `known` values become columns; who left the data keeps an arm."""
     engine = experiment.engine
     experiment.progress("Reading the ledger")
-    Ledger(experiment.workspace).read(engine, _LEDGER)
+    open_ledger(experiment.workspace, engine).read(_LEDGER)
     names = ("member", "arm", "segment", "stratum", "batch", "propensity", "planned_send_at")
     query = (
         exp.select(

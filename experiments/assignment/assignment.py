@@ -12,6 +12,7 @@ from experiments.assignment.balance import balance
 from experiments.assignment.draws import arm_hash, bound, leading, purpose_hash
 from experiments.assignment.ledger import Ledger, hold, ledger_rows
 from experiments.assignment.locked import differing_keys, refuse_changes
+from experiments.assignment.open_ledger import open_ledger
 from experiments.assignment.send import planned_send_at, write_send_lists
 from experiments.assignment.strata import cumulative, rank_bounds, stratum_name
 from experiments.audience.audience import Audience, build_audience
@@ -47,16 +48,16 @@ def assign(experiment: Experiment) -> Assignment:
             "go on with `offerwise analyze`, or write `method: stratified` to draw arms",
         )
     _refuse_units_in_strata(experiment)
-    with hold(experiment.workspace.out, experiment.progress):
+    ledger = open_ledger(experiment.workspace, experiment.engine)
+    with hold(experiment.workspace.out, experiment.progress), ledger.held(experiment.progress):
         refuse_changes(differing_keys(experiment))
         catalogue = open_data(experiment)
         audience = build_audience(experiment, catalogue)
-        ledger = Ledger(experiment.workspace)
         _add_batch(experiment, audience, ledger)
-        ledger.read(experiment.engine, _LEDGER)
+        ledger.read(_LEDGER)
         lists = write_send_lists(experiment, _LEDGER)
     assigned = assigned_of_audience(experiment, audience)
-    sampled = ledger.manifest().members
+    sampled = ledger.state().members
     return Assignment(
         experiment=definition.id,
         eligible=audience.eligible,
@@ -64,9 +65,7 @@ def assign(experiment: Experiment) -> Assignment:
         refused=audience.refused,
         arms=_arms(experiment, sampled),
         balance=balance(experiment, assigned),
-        files=AssignmentFiles(
-            str(experiment.workspace.ledger), {arm: str(path) for arm, path in lists.items()}
-        ),
+        files=AssignmentFiles(ledger.place, {arm: str(path) for arm, path in lists.items()}),
     )
 
 
@@ -82,19 +81,19 @@ def _refuse_units_in_strata(experiment: Experiment) -> None:
 
 def _add_batch(experiment: Experiment, audience: Audience, ledger: Ledger) -> None:
     definition, engine = experiment.definition, experiment.engine
-    before = ledger.manifest()
+    before = ledger.state()
     wanted = definition.assignment.sample_size
     room = None if wanted is None else max(0, wanted - before.members)
-    ledger.read(engine, _LEDGER)
+    ledger.read(_LEDGER)
     experiment.progress("Drawing arms")
     engine.create(_ENTERING, _entering(experiment, audience, room))
-    draw = _Draw(experiment, batch=len(before.batches))
+    draw = _Draw(experiment, batch=before.batches)
     members, rows = draw.drawn()
     if members == 0:
-        if before.number < 0:
+        if not before.exists:
             raise _nobody(audience)
         return
-    if before.number < 0:
+    if not before.exists:
         ledger.prepare()
         write_whole(experiment.workspace.lock, canonical_json(definition))
     experiment.progress(f"Writing {members:,} members to the ledger")
@@ -106,7 +105,7 @@ def _add_batch(experiment: Experiment, audience: Audience, ledger: Ledger) -> No
         assigned_at=engine.instant_literal(experiment.now),
         definition_sha256=sha256,
     )
-    ledger.append(engine, query, members=members, definition_sha256=sha256)
+    ledger.append(query, members=members, definition_sha256=sha256)
 
 
 def _nobody(audience: Audience) -> RefusedError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experiments.assignment.ledger import Ledger
+from experiments.assignment.open_ledger import open_ledger
 from experiments.definition.errors import OutsideError, RefusedError
 from experiments.definition.lock import Difference, canonical_json, differences
 from experiments.experiment import Experiment
@@ -14,8 +14,8 @@ _LONGEST = 80
 
 def differing_keys(experiment: Experiment) -> tuple[Difference, ...]:
     """The keys in which the definition differs from the one that was locked; empty where nothing is locked."""
-    ledger = Ledger(experiment.workspace)
-    if not ledger.exists or ledger.locked_sha256 == experiment.definition.origin.sha256:
+    drawn = open_ledger(experiment.workspace, experiment.engine).state()
+    if not drawn.exists or drawn.definition_sha256 == experiment.definition.origin.sha256:
         return ()
     try:
         old = experiment.workspace.lock.read_text(encoding="utf8")

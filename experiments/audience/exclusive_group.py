@@ -11,7 +11,8 @@ from typing import Any
 from sqlglot import exp
 
 from experiments.assignment.ledger import Ledger
-from experiments.audience.features import local_midnight
+from experiments.assignment.open_ledger import open_ledger
+from experiments.audience.event_pass import local_midnight
 from experiments.definition.errors import OutsideError
 from experiments.experiment import Experiment
 from experiments.files import Workspace
@@ -36,9 +37,9 @@ def members_in_running_tests(experiment: Experiment, snapshot: date) -> list[exp
     engine = experiment.engine
     opens = engine.instant_literal(local_midnight(experiment.definition, snapshot))
     found = []
-    for place, (ledger, locked) in enumerate(_others(experiment.workspace, group)):
+    for place, (ledger, locked) in enumerate(_others(experiment, group)):
         name = f"exclusive_group_{place}"
-        ledger.read(engine, name)
+        ledger.read(name)
         start = coalesce(column("planned_send_at"), column("assigned_at"))
         closes = engine.add_days(start, _longest_window(locked))
         query = exp.select(named(column("member"), "member")).from_(relation(name))
@@ -46,15 +47,16 @@ def members_in_running_tests(experiment: Experiment, snapshot: date) -> list[exp
     return found
 
 
-def _others(workspace: Workspace, group: str) -> Iterator[tuple[Ledger, Mapping[str, Any]]]:
+def _others(experiment: Experiment, group: str) -> Iterator[tuple[Ledger, Mapping[str, Any]]]:
     """The other experiments of the group that have assigned members."""
+    workspace = experiment.workspace
     for folder in sorted(path for path in workspace.out.glob("*") if path.is_dir()):
         other = Workspace(workspace.out, folder.name)
         if folder.name == workspace.experiment or not other.lock.is_file():
             continue
         locked = _read(other.lock)
-        ledger = Ledger(other)
-        if locked.get("audience", {}).get("exclusive_group") == group and ledger.exists:
+        ledger = open_ledger(other, experiment.engine)
+        if locked.get("audience", {}).get("exclusive_group") == group and ledger.state().exists:
             yield ledger, locked
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from experiments.assignment.assigned import Assigned, assigned_members
-from experiments.assignment.ledger import Ledger
+from experiments.assignment.open_ledger import open_ledger
 from experiments.data.catalogue import Catalogue, open_data
 from experiments.decision.sentences import PACKAGE, Sentences
 from experiments.definition.errors import InputError, RefusedError
@@ -101,7 +101,7 @@ def _members(experiment: Experiment) -> tuple[MemberSample, Source]:
     catalogue = open_data(experiment)
     definition = experiment.definition
     drawn = definition.assignment.method != "recorded"
-    if not drawn or Ledger(experiment.workspace).exists:
+    if not drawn or open_ledger(experiment.workspace, experiment.engine).state().exists:
         found = _sample(experiment, catalogue, assigned_members(experiment, catalogue), LARGEST_SAMPLE)
         if found is not None:
             return found, "assigned"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from importlib.resources import files
@@ -106,7 +105,7 @@ def generate(
     return campaign
 
 
-def respond(campaign: Campaign, definition: Definition, ledger: Sequence[Path]) -> TrueEffects:
+def respond(campaign: Campaign, definition: Definition, ledger: pa.Table) -> TrueEffects:
     """Add to the event files what happened after the snapshot, given the arms that members were drawn into.
 
     Rows before the snapshot stay; all later ones are made anew from the seed and the ledger, so that doing it again
@@ -115,7 +114,7 @@ def respond(campaign: Campaign, definition: Definition, ledger: Sequence[Path]) 
     Args:
         campaign: What `generate` made.
         definition: The campaign's definition, loaded.
-        ledger: The Parquet files of the assignment ledger.
+        ledger: The rows of the assignment ledger.
 
     Returns:
         The true effects over the members assigned, also written to `truth.json`.
@@ -125,7 +124,7 @@ def respond(campaign: Campaign, definition: Definition, ledger: Sequence[Path]) 
     from offerwise.demo.responses import Drawn, draw_responses
 
     population = draw_population(campaign.seed, campaign.members, _season(campaign))
-    drawn = Drawn.read(ledger, population)
+    drawn = Drawn.of(ledger, population)
     latents = Latents.draw(population, campaign.seed).take(drawn.member)
     potential = PotentialOutcomes(drawn.segment, population.eagerness[drawn.member], latents, PLANTED)
     responses = draw_responses(

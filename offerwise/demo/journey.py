@@ -17,6 +17,8 @@ from offerwise.demo.campaign import SEED, Campaign, generate, respond
 from offerwise.demo.comparison import PACKAGE, Comparison, compare_with_truth
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from offerwise.demo.truth import TrueEffects
     from offerwise.journey import Journey
 
@@ -85,7 +87,6 @@ def run_demo(
 
 
 def _test(campaign: Campaign, journey: Journey, show: Show, words: Words, progress: Progress) -> TrueEffects:
-    from experiments.assignment.ledger import Ledger
 
     experiment = journey.experiment
     design = journey.design()
@@ -94,7 +95,20 @@ def _test(campaign: Campaign, journey: Journey, show: Show, words: Words, progre
         raise RefusedError((reason.text for reason in design.reasons), design.next_step)
     show(journey.assign(), experiment)
     progress(words.say(PACKAGE, "progress.respond"))
-    return respond(campaign, experiment.definition, Ledger(experiment.workspace).batch_files())
+    return respond(campaign, experiment.definition, _ledger(experiment))
+
+
+def _ledger(experiment: Experiment) -> pa.Table:
+    from sqlglot import exp
+
+    from experiments.assignment.open_ledger import open_ledger
+    from experiments.queries import column, relation
+    from offerwise.demo.responses import LEDGER_COLUMNS
+
+    name = "drawn"
+    open_ledger(experiment.workspace, experiment.engine).read(name)
+    query = exp.select(*map(column, LEDGER_COLUMNS)).from_(relation(name))
+    return experiment.engine.fetch(query)
 
 
 def _answer(campaign: Campaign, journey: Journey, truth: TrueEffects, show: Show) -> Demo:

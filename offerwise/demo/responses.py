@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +28,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+LEDGER_COLUMNS = ("member", "arm", "segment", "planned_send_at")
+"""The columns of the ledger that members answer by."""
+
+
 @dataclass(frozen=True)
 class Drawn:
     """What the ledger says: who is in which arm, and when the message is planned.
@@ -46,15 +49,13 @@ class Drawn:
     planned_send_at: Integers
 
     @classmethod
-    def read(cls, ledger: Sequence[Path], population: Population) -> Drawn:
-        """Read the batches of a ledger."""
+    def of(cls, ledger: pa.Table, population: Population) -> Drawn:
+        """From the rows of a ledger, which have LEDGER_COLUMNS among their columns."""
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
-        columns = ["member", "arm", "segment", "planned_send_at"]
-        rows = pa.concat_tables([pq.read_table(path, columns=columns) for path in ledger]).sort_by("member")
+        rows = ledger.sort_by("member")
         sent = rows["planned_send_at"].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
-        member, arm, segment = (rows[name].to_numpy().astype(np.str_) for name in columns[:3])
+        member, arm, segment = (rows[name].to_numpy().astype(np.str_) for name in LEDGER_COLUMNS[:3])
         return cls(population.find(member), arm, segment, sent.to_numpy())
 
 

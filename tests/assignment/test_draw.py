@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sqlglot import exp
 
 from experiments.assignment.assignment import assign
-from experiments.assignment.ledger import Ledger
+from experiments.assignment.file_ledger import FileLedger
 from experiments.assignment.strata import rank_bounds
 from experiments.definition.errors import InputError, RefusedError
 from experiments.experiment import Experiment
@@ -29,7 +29,7 @@ SALT = "盐|1"
 
 
 def ledger_rows(experiment: Experiment) -> dict[str, Mapping[str, object]]:
-    Ledger(experiment.workspace).read(experiment.engine, "check")
+    FileLedger(experiment.workspace, experiment.engine).read("check")
     rows = fetch_rows(
         experiment.engine,
         exp.select(

@@ -17,7 +17,8 @@ from sqlglot import exp
 
 from experiments.analysis import analyze
 from experiments.assignment.assignment import assign
-from experiments.assignment.ledger import Ledger, ledger_shape
+from experiments.assignment.file_ledger import FileLedger
+from experiments.assignment.ledger import LedgerState, ledger_shape
 from experiments.definition.errors import OutsideError
 from experiments.engines.connect import connect
 from experiments.engines.duckdb import DuckDBEngine
@@ -44,9 +45,8 @@ def start(campaign: Campaign) -> subprocess.Popen[str]:
 
 
 def arms(campaign: Campaign) -> list[tuple[object, ...]]:
-    ledger = Ledger(Workspace(campaign.folder / "runs", "test-1"))
     engine = connect(files=[campaign.folder])
-    ledger.read(engine, "ledger")
+    FileLedger(Workspace(campaign.folder / "runs", "test-1"), engine).read("ledger")
     rows = engine.rows(exp.select("member", "arm", "batch").from_(relation("ledger")).order_by("member"))
     engine.cancel_and_close()
     return rows
@@ -117,18 +117,20 @@ def test_two_commands_at_once_give_one_result(campaign: Campaign) -> None:
 def test_a_manifest_is_never_overwritten(tmp_path: Path) -> None:
     """Another writer who got past the lock and publishes first wins; the one who comes second says so."""
     workspace = Workspace(tmp_path, "test-2")
-    ledger, rivals = Ledger(workspace), workspace.ledger / "manifest-1.json"
+    rivals = workspace.ledger / "manifest-1.json"
 
     class Overtaken(DuckDBEngine):
         def write(self, query: exp.Query, path: Path) -> None:
             super().write(query, path)
             rivals.write_bytes((workspace.ledger / "manifest-0.json").read_bytes())
 
-    ledger.append(DuckDBEngine(files=[tmp_path]), ledger_shape(), members=1, definition_sha256="a")
+    ledger = FileLedger(workspace, DuckDBEngine(files=[tmp_path]))
+    ledger.append(ledger_shape(), members=1, definition_sha256="a")
+    overtaken = FileLedger(workspace, Overtaken(files=[tmp_path]))
     with pytest.raises(OutsideError, match="The ledger is as it was"):
-        ledger.append(Overtaken(files=[tmp_path]), ledger_shape(), members=1, definition_sha256="b")
+        overtaken.append(ledger_shape(), members=1, definition_sha256="b")
     assert rivals.read_bytes() == (workspace.ledger / "manifest-0.json").read_bytes()
-    assert ledger.locked_sha256 == "a"
+    assert ledger.state().definition_sha256 == "a"
 
 
 def damage(ledger: Path, how: str) -> None:
@@ -196,9 +198,7 @@ def test_the_manifest_names_hash_size_and_members(campaign: Campaign) -> None:
     with campaign.open() as experiment:
         assign(experiment)
         sha256 = experiment.definition.origin.sha256
-        ledger = Ledger(experiment.workspace)
-        assert ledger.exists
-        assert ledger.locked_sha256 == sha256
+        assert FileLedger(experiment.workspace, experiment.engine).state() == LedgerState(sha256, 1, 60)
     body = json.loads((campaign.folder / "runs" / "test-1" / "ledger" / "manifest-0.json").read_text())
     assert (body["schema"], body["experiment"], body["definition_sha256"]) == (
         "offerwise.ledger/1",

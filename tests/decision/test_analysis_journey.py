@@ -10,7 +10,7 @@ import pytest
 from decision.dormant import SNAPSHOT, past_orders, write_campaign, write_orders
 from experiments.analysis import analyze
 from experiments.assignment.assignment import assign
-from experiments.assignment.ledger import Ledger
+from experiments.assignment.file_ledger import FileLedger
 from experiments.definition.errors import RefusedError
 from experiments.documents import Analysis
 from offerwise.opening import open_experiment
@@ -30,7 +30,7 @@ def answer(file: Path) -> tuple[int, int]:
 
     with open_experiment(file, out=file.parent / "runs", now=SOON) as experiment:
         assign(experiment)
-        batches = Ledger(experiment.workspace).batch_files()
+        batches = FileLedger(experiment.workspace, experiment.engine).batch_files()
     drawn = [row for batch in batches for row in pq.read_table(batch).to_pylist()]
     mailed = [int(row["member"][1:]) for row in drawn if row["arm"] == "mail"]
     write_orders(file.parent, past_orders() + [(member, SNAPSHOT + timedelta(days=3)) for member in mailed])

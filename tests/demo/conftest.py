@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pyarrow.parquet as pq
 import pytest
 
 from experiments.definition.load import load
@@ -19,4 +20,6 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> Answered:
     definition = load(campaign.definition)
     population = draw_population(SEED, SIZE, Season.before(campaign.snapshot, HISTORY_DAYS))
     ledger = write_ledger(directory.with_name("ledger.parquet"), campaign, definition, population)
-    return Answered(campaign, definition, ledger, respond(campaign, definition, [ledger]), population)
+    return Answered(
+        campaign, definition, ledger, respond(campaign, definition, pq.read_table(ledger)), population
+    )

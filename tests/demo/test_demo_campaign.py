@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from experiments.definition.errors import InputError
@@ -167,7 +168,7 @@ def test_nothing_is_dated_after_today_and_answers_come_after_the_message(answere
 def test_answering_again_changes_nothing_and_keeps_history(answered: Answered) -> None:
     directory = answered.campaign.directory
     before = fingerprints(directory)
-    assert respond(answered.campaign, answered.definition, [answered.ledger]) == answered.truth
+    assert respond(answered.campaign, answered.definition, pq.read_table(answered.ledger)) == answered.truth
     assert fingerprints(directory) == before
     fresh = generate(directory.with_name("fresh"), SEED, members=SIZE, today=TODAY)
     snapshot = f"TIMESTAMPTZ '{answered.campaign.snapshot} 00:00:00+08'"

@@ -12,11 +12,12 @@ from scipy.stats import binom
 
 from experiments.analysis import analyze
 from experiments.assignment.assignment import assign
-from experiments.assignment.ledger import Ledger
+from experiments.assignment.file_ledger import FileLedger
 from experiments.definition.arms import Arm
 from experiments.definition.load import load
 from experiments.design.design import design
 from experiments.documents import Analysis, Assignment, Design
+from experiments.experiment import Experiment
 from experiments.language import Words
 from offerwise.demo.campaign import SEED, Campaign, generate, respond
 from offerwise.demo.comparison import Comparison, compare_with_truth
@@ -47,15 +48,19 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     campaign = generate(folder / "demo", SEED)
     with open_experiment(campaign.definition, out=out) as experiment:
         planned, assignment = design(experiment), assign(experiment)
-        ledger = Ledger(experiment.workspace).batch_files()
-        truth = respond(campaign, experiment.definition, ledger)
+        truth = respond(campaign, experiment.definition, drawn(experiment))
     with open_experiment(campaign.definition, out=out) as experiment:
         return Story(campaign, out, planned, assignment, analyze(experiment), truth)
 
 
 def ledger_rows(story: Story) -> pa.Table:
     with open_experiment(story.campaign.definition, out=story.out) as experiment:
-        return pa.concat_tables([pq.read_table(path) for path in Ledger(experiment.workspace).batch_files()])
+        return drawn(experiment)
+
+
+def drawn(experiment: Experiment) -> pa.Table:
+    batches = FileLedger(experiment.workspace, experiment.engine).batch_files()
+    return pa.concat_tables([pq.read_table(path) for path in batches])
 
 
 def test_the_plan_is_feasible_and_leaves_members_for_a_rollout_that_the_budget_binds(story: Story) -> None:
@@ -105,8 +110,7 @@ def test_running_again_changes_no_arm_and_no_answer(story: Story) -> None:
     before = ledger_rows(story)
     with open_experiment(story.campaign.definition, out=story.out) as experiment:
         again = assign(experiment)
-        ledger = Ledger(experiment.workspace).batch_files()
-        assert respond(story.campaign, experiment.definition, ledger) == story.truth
+        assert respond(story.campaign, experiment.definition, drawn(experiment)) == story.truth
     assert again.arms == story.assignment.arms
     assert ledger_rows(story).equals(before)
     with open_experiment(story.campaign.definition, out=story.out) as experiment:

@@ -6,6 +6,7 @@ import json
 
 import duckdb
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from offerwise.demo.calendar import Season
@@ -21,7 +22,7 @@ SEGMENTS = ("vip", "near_dormant", "dormant")
 
 @pytest.fixture(scope="module")
 def drawn(answered: Answered) -> Drawn:
-    return Drawn.read([answered.ledger], answered.population)
+    return Drawn.of(pq.read_table(answered.ledger), answered.population)
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 
 from experiments.analysis import analyze
 from experiments.assignment.assignment import assign
-from experiments.assignment.ledger import Ledger
+from experiments.assignment.file_ledger import FileLedger
 from experiments.documents import Analysis
+from experiments.engines.connect import connect
 from experiments.files import Workspace
 from offerwise.opening import open_experiment
 
@@ -91,7 +92,7 @@ def draw(file: Path) -> list[Row]:
 
 def assigned(file: Path) -> list[Row]:
     """The ledger's rows."""
-    batches = Ledger(Workspace(file.parent / "runs", "looked-at")).batch_files()
+    batches = FileLedger(Workspace(file.parent / "runs", "looked-at"), connect()).batch_files()
     return [row for batch in batches for row in pq.read_table(batch).to_pylist()]
 
 
