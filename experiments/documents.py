@@ -200,13 +200,22 @@ class Money:
 
 @dataclass(frozen=True)
 class Bayes:
-    """Posterior odds beside the test, not instead of it."""
+    """Posterior odds beside the test, not instead of it.
+
+    `prior_mean` and `prior_sd` are those of the normal prior of the difference from control, None for the flat prior;
+    `posterior_mean`, `low` and `high` are the posterior of that difference with its equal-tailed credible interval.
+    """
 
     metric: str
     arm: str
     probability_best: float
     probability_better_than_control: float
     expected_loss: float
+    prior_mean: float | None = None
+    prior_sd: float | None = None
+    posterior_mean: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -278,6 +287,34 @@ class Balance:
 
 
 @dataclass(frozen=True)
+class RuleRemoval:
+    """How many members one rule of the audience removed, of those whom the rules before it had left.
+
+    `key` is where the definition says the rule, `text` what it says; `left` are those who remain after it.
+    """
+
+    refusal: str
+    key: str
+    text: str
+    members: int
+    left: int
+
+
+@dataclass(frozen=True)
+class ContactLevel:
+    """How the members of one lifecycle stage stand to the floor and the ceiling of a kind of contact, in rolling `days`."""
+
+    stage: str
+    kind: str
+    days: int
+    floor: int
+    ceiling: int | None
+    members: int
+    below_floor: int
+    at_ceiling: int
+
+
+@dataclass(frozen=True)
 class AssignmentFiles:
     """Where the ledger and the send lists stand."""
 
@@ -296,6 +333,8 @@ class Assignment:
     arms: tuple[ArmMembers, ...]
     balance: tuple[Balance, ...]
     files: AssignmentFiles
+    rules: tuple[RuleRemoval, ...] = ()
+    contact_levels: tuple[ContactLevel, ...] = ()
     mlflow_run_id: str | None = None
     schema: str = "offerwise.assignment/1"
 
@@ -390,6 +429,8 @@ class Design:
     next_step: str
     inflation: float = 1.0
     looks: tuple[PlannedLook, ...] = ()
+    rules: tuple[RuleRemoval, ...] = ()
+    contact_levels: tuple[ContactLevel, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     mlflow_run_id: str | None = None
     schema: str = "offerwise.design/1"

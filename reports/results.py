@@ -280,6 +280,8 @@ def odds_table(narrator: Narrator, analysis: Analysis) -> Table:
             Column(say("column.probability_best")),
             Column(say("column.probability_better")),
             Column(say("column.expected_loss")),
+            Column(say("column.prior"), align="left"),
+            Column(say("column.posterior", level=narrator.level)),
         ),
         rows=tuple(_odds_row(narrator, line) for line in analysis.bayes),
     )
@@ -293,5 +295,23 @@ def _odds_row(narrator: Narrator, line: Bayes) -> Row:
             words(narrator.numbers.share(line.probability_best, 1)),
             words(narrator.numbers.share(line.probability_better_than_control, 1)),
             narrator.mean(line.metric, line.expected_loss),
+            words(_prior(narrator, line)),
+            _posterior(narrator, line),
         ]
     )
+
+
+def _prior(narrator: Narrator, line: Bayes) -> str:
+    """The prior of the difference, as the definition states it."""
+    if line.prior_mean is None or line.prior_sd is None:
+        return narrator.say("prior.flat")
+    mean, _ = narrator.difference(line.metric, line.prior_mean, None, None)
+    deviation, _ = narrator.difference(line.metric, line.prior_sd, None, None, sign=False)
+    return narrator.say("prior.normal", mean=mean, deviation=deviation)
+
+
+def _posterior(narrator: Narrator, line: Bayes) -> Cell:
+    """The posterior of the difference with its credible interval."""
+    if line.posterior_mean is None:
+        return absent(narrator.say("why.no_posterior"))
+    return Cell(*narrator.difference(line.metric, line.posterior_mean, line.low, line.high))

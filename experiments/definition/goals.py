@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from experiments.definition.block import Block, Probability
+from experiments.definition.block import Block, Name, Probability
 
 Direction = Literal["up", "down"]
 
@@ -84,6 +85,15 @@ class AlwaysValidLooks(Block):
 Looks = Annotated[FixedLooks | GroupSequentialLooks | AlwaysValidLooks, Field(discriminator="kind")]
 
 
+class Prior(Block):
+    """A normal prior of each arm's difference from control, per member and in the metric's own unit."""
+
+    mean: float = Field(default=0.0, allow_inf_nan=False)
+    """The difference that is expected before the data."""
+    sd: float = Field(gt=0, allow_inf_nan=False)
+    """Its standard deviation: two thirds of such differences are believed to lie this near to the mean."""
+
+
 class Design(Block):
     """The numbers that the test was planned with."""
 
@@ -101,6 +111,8 @@ class Design(Block):
     """When the data may be looked at."""
     covariates: tuple[str, ...] = ()
     """Features or columns of members, known before the snapshot."""
+    priors: Mapping[Name, Prior] | None = None
+    """Of the primary and the value metric, for the posterior beside the tests; flat where none is named."""
 
 
 class InvalidIf(Block):

@@ -76,6 +76,7 @@ def _check_design(draft: Draft, design: Design) -> Iterator[Problem]:
         if name in design.covariates[:index]:
             yield Problem(key, f"`{name}` stands twice", "delete one of them")
         yield from check_known_before(draft, key, name)
+    yield from _check_priors(draft, design)
     if draft.goals is None or not isinstance(draft.metrics.get(draft.goals.primary.metric), BinaryMetric):
         return
     if design.baseline is not None and not 0 < design.baseline < 1:
@@ -90,6 +91,19 @@ def _check_design(draft: Draft, design: Design) -> Iterator[Problem]:
             f"{design.minimum_effect:g} is not a difference of two rates",
             "write the absolute difference: 0.003 for 0.3 percentage points",
         )
+
+
+def _check_priors(draft: Draft, design: Design) -> Iterator[Problem]:
+    for name in design.priors or ():
+        key: KeyPath = ("design", "priors", name)
+        if name not in draft.names("metrics"):
+            yield unknown_metric(draft, key, name)
+        elif draft.goals and name not in {draft.goals.primary.metric, draft.goals.value_metric}:
+            yield Problem(
+                key,
+                f"`{name}` has no posterior: it is neither the primary nor the value metric",
+                "delete it here",
+            )
 
 
 def _check_looks(at: Sequence[float]) -> Iterator[Problem]:
