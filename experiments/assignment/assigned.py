@@ -130,7 +130,7 @@ def _recorded(experiment: Experiment, catalogue: Catalogue) -> Assigned:
         share = double(float(definition.arm(arm_id).share))
         arm, propensity = arm.when(is_arm, exp.Literal.string(arm_id)), propensity.when(is_arm.copy(), share)
     strata = [column(each, "people") for each in definition.assignment.strata]
-    others = [each for each in audience.columns if each not in {"member", "segment", "refused_by"}]
+    others = [each for each in audience.columns if not is_reserved(each)]
     query = (
         exp.select(
             named(column("member", "people"), "member"),

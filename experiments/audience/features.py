@@ -1,30 +1,32 @@
-"""Features: one value for each member, from the rows of event sources before 00:00 of a day.
+"""Features: one value for each member, from what was known before 00:00 of a day.
 
-Each event source is read once, whatever the number of features and contact caps that read it.
+Each event source is read once, whatever the number of features and contact limits that read it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from dataclasses import dataclass, field
+from datetime import date
 
 from sqlglot import exp
 
+from experiments.audience.bands import by_cuts, by_limits, cut_names, quantile_cuts
+from experiments.audience.contact_counts import ContactColumns, contact_columns
+from experiments.audience.event_pass import KEY, Aggregate, EventPass, day_literal
+from experiments.audience.stages import stage
 from experiments.data.catalogue import Catalogue
-from experiments.data.column_checks import CHANNEL, CONTACT_KIND
-from experiments.definition.audience import CONTACTS, ContactCap, Feature
-from experiments.definition.expressions import Expression
+from experiments.definition.contact_policy import CONTACTS, ContactKind
+from experiments.definition.features import Feature, StagesOfNever
 from experiments.definition.model import MEMBERS, Definition
-from experiments.definition.presets import STAGES
-from experiments.engines.protocol import ColumnType, Engine
-from experiments.engines.translate import calendar_day, kind_of, translate
+from experiments.engines.translate import calendar_day
 from experiments.experiment import Experiment
-from experiments.queries import all_of, as_double, coalesce, column, named, number, relation, when
+from experiments.queries import column, named, relation
 
 _MEMBERS = "members_rows"
 _EVENTS = "events"
-_KEY = "event_key"
+_VALUES = "profile_values"
+_CUTS = "profile_cuts"
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,13 @@ class Profile:
         query: One row a member, with the column `member` (the key as text) and the columns below.
         columns: Column of the members, or feature, to the column of `query` that holds it.
         caps: The column with the number of contacts that each contact cap counts, in the order of the caps.
+        contacts: Kind of contact to the column with how many the member's stage counts, where a contact policy is.
     """
 
     query: exp.Select
     columns: Mapping[str, str]
     caps: tuple[str, ...]
+    contacts: Mapping[ContactKind, str] = field(default_factory=dict)
 
 
 def profile(experiment: Experiment, catalogue: Catalogue, snapshot: date, columns: Sequence[str]) -> Profile:
@@ -47,182 +51,124 @@ def profile(experiment: Experiment, catalogue: Catalogue, snapshot: date, column
 
     A feature without a row is NULL, but counts and sums are 0. `days_since` counts calendar days in the
     definition's time zone, from the day of the first or last row to the snapshot; a stage is NULL where its
-    days are.
+    days are, unless `never` names one. Quantile bands are cut over all members who have a value, which are computed
+    into a temporary table for that.
 
     Args:
         experiment: The experiment.
         catalogue: Its data.
         snapshot: Only rows before 00:00 of this day in the definition's time zone count.
         columns: The members' columns that are needed, by name.
+
+    Raises:
+        OutsideError: The engine fails.
     """
-    definition, engine = experiment.definition, experiment.engine
-    members = catalogue.members
-    key = column(definition.data[MEMBERS].key, _MEMBERS)
+    definition = experiment.definition
     own = {name: f"column__{name}" for name in columns}
-    query = exp.select(
-        named(engine.as_key(key), "member"),
-        *(named(column(name, _MEMBERS), alias) for name, alias in own.items()),
-    ).from_(relation(members.relation, _MEMBERS))
-    values: dict[str, exp.Expr] = {}
-    for source, aggregates in _passes(definition).items():
-        events = _Pass(definition, engine, catalogue, source, snapshot)
-        alias = f"{_EVENTS}__{source}"
-        query = query.join(
-            events.query(aggregates).subquery(exp.to_identifier(alias, quoted=True)),
-            on=events.joins(key, column(_KEY, alias)),
-            join_type="left",
-        )
-        values |= {name: _filled(aggregate, column(name, alias)) for name, aggregate in aggregates.items()}
+    features = {name: _feature_column(name) for name in definition.features}
+    counted = contact_columns(definition)
+    query, values = _gathered(experiment, catalogue, snapshot, own, counted)
     for name, feature in definition.features.items():
         if feature.stages is not None and feature.on is not None:
-            values[_feature_column(name)] = stage(feature, values[_feature_column(feature.on)])
-    features = {name: _feature_column(name) for name in definition.features}
-    caps = tuple(_cap_column(place) for place, _ in enumerate(definition.audience.contact_caps))
-    query = query.select(*(named(values[alias], alias) for alias in (*features.values(), *caps)))
-    return Profile(query, {**own, **features}, caps)
-
-
-def stage(feature: Feature, days: exp.Expr) -> exp.Expr:
-    """The stage whose half-open range of days holds `days`; NULL where none does."""
-    assert feature.stages is not None
-    ranges = STAGES[feature.stages] if isinstance(feature.stages, str) else feature.stages
-    case = exp.Case()
-    for name, (low, high) in ranges.items():
-        above = exp.GTE(this=days.copy(), expression=number(low))
-        below = [] if high is None else [exp.LT(this=days.copy(), expression=number(high))]
-        case = case.when(all_of([above, *below]), exp.Literal.string(name))
-    return case
+            never = feature.never.on if isinstance(feature.never, StagesOfNever) else None
+            days = values[_feature_column(feature.on)]
+            other = None if never is None else values[_feature_column(never)]
+            values[_feature_column(name)] = stage(feature, days, other)
+    policy = definition.audience.contact_policy
+    if policy is not None:
+        values |= counted.by_stage(policy, values[_feature_column(policy.on)], values)
+    by_quantile: dict[str, Feature] = {}
+    for name, feature in definition.features.items():
+        if isinstance(feature.bands, int):
+            by_quantile[name] = feature
+        elif feature.bands is not None:
+            value = _banded(definition, feature, values)
+            values[_feature_column(name)] = by_limits(feature, value, feature.bands)
+    selected = [alias for name, alias in features.items() if name not in by_quantile]
+    selected += [*counted.caps, *counted.kinds.values()]
+    query = query.select(*(named(values[alias], alias) for alias in selected))
+    if by_quantile:
+        query = _with_quantile_bands(experiment, query, by_quantile, values)
+    return Profile(query, {**own, **features}, counted.caps, counted.kinds)
 
 
 def _feature_column(name: str) -> str:
     return f"feature__{name}"
 
 
-def _cap_column(place: int) -> str:
-    return f"cap__{place}"
-
-
-def _passes(definition: Definition) -> Mapping[str, dict[str, Feature | ContactCap]]:
-    """Event source to what is computed from it, by column."""
-    found: dict[str, dict[str, Feature | ContactCap]] = {}
+def _gathered(
+    experiment: Experiment,
+    catalogue: Catalogue,
+    snapshot: date,
+    own: Mapping[str, str],
+    counted: ContactColumns,
+) -> tuple[exp.Select, dict[str, exp.Expr]]:
+    """Members with one joined pass for each event source, and what each aggregate is there, by column."""
+    definition, engine = experiment.definition, experiment.engine
+    key = column(definition.data[MEMBERS].key, _MEMBERS)
+    query = exp.select(
+        named(engine.as_key(key), "member"),
+        *(named(column(name, _MEMBERS), alias) for name, alias in own.items()),
+    ).from_(relation(catalogue.members.relation, _MEMBERS))
+    values: dict[str, exp.Expr] = {}
     for name, feature in definition.features.items():
-        if feature.from_ is not None:
+        if feature.from_ == MEMBERS and feature.days_since is not None:
+            kind = catalogue.members.columns[feature.days_since]
+            day = calendar_day(column(feature.days_since, _MEMBERS), kind, engine, definition.zone)
+            values[_feature_column(name)] = engine.days_between(day, day_literal(snapshot))
+    for source, aggregates in _passes(definition, counted).items():
+        events = EventPass(definition, engine, catalogue, source, snapshot, aggregates)
+        alias = f"{_EVENTS}__{source}"
+        query = query.join(
+            events.query().subquery(exp.to_identifier(alias, quoted=True)),
+            on=events.joins(key, column(KEY, alias)),
+            join_type="left",
+        )
+        values |= {name: events.filled(name, column(name, alias)) for name in aggregates}
+    return query, values
+
+
+def _passes(definition: Definition, counted: ContactColumns) -> Mapping[str, dict[str, Aggregate]]:
+    """Event source to what is computed from it, by column."""
+    found: dict[str, dict[str, Aggregate]] = {}
+    for name, feature in definition.features.items():
+        if feature.from_ is not None and feature.from_ != MEMBERS:
             found.setdefault(feature.from_, {})[_feature_column(name)] = feature
-    for place, cap in enumerate(definition.audience.contact_caps):
-        found.setdefault(CONTACTS, {})[_cap_column(place)] = cap
+    if counted.counts:
+        found.setdefault(CONTACTS, {}).update(counted.counts)
     return found
 
 
-def _filled(aggregate: Feature | ContactCap, value: exp.Expr) -> exp.Expr:
-    """A member without a row has 0 rows and a sum of 0; other values do not exist."""
-    if isinstance(aggregate, Feature) and (aggregate.mean is not None or aggregate.days_since is not None):
-        return value
-    return coalesce(value, number(0))
+def _banded(definition: Definition, feature: Feature, values: Mapping[str, exp.Expr]) -> exp.Expr:
+    """The value that a feature cuts into bands: another feature's, or a column of the members."""
+    assert feature.on is not None, "the definition asks bands for what they cut"
+    if feature.on in definition.features:
+        return values[_feature_column(feature.on)]
+    return column(feature.on, _MEMBERS)
 
 
-@dataclass(frozen=True)
-class _Pass:
-    """One pass over an event source."""
-
-    definition: Definition
-    engine: Engine
-    catalogue: Catalogue
-    source: str
-    snapshot: date
-
-    @property
-    def _kinds(self) -> Mapping[str, ColumnType]:
-        return self.catalogue.sources[self.source].columns
-
-    def query(self, aggregates: Mapping[str, Feature | ContactCap]) -> exp.Select:
-        """One row for each key that has a row, with the aggregates by column."""
-        key = column(self.definition.data[self.source].key, _EVENTS)
-        values = [
-            named(self._cap(item) if isinstance(item, ContactCap) else self._feature(item), name)
-            for name, item in aggregates.items()
-        ]
-        days = [item.days for item in aggregates.values()]
-        conditions: list[exp.Expr] = [exp.LT(this=self._time, expression=self._midnight(0))]
-        if all(days):
-            conditions.append(self._within(max(day for day in days if day is not None)))
-        table = relation(self.catalogue.sources[self.source].relation, _EVENTS)
-        return (
-            exp.select(named(key, _KEY), *values).from_(table).where(all_of(conditions)).group_by(key.copy())
+def _with_quantile_bands(
+    experiment: Experiment,
+    query: exp.Select,
+    bands: Mapping[str, Feature],
+    values: Mapping[str, exp.Expr],
+) -> exp.Select:
+    """The profile, computed once, beside the quantile cuts that it gives."""
+    cut = {f"banded__{name}": feature for name, feature in bands.items()}
+    query = query.select(
+        *(named(_banded(experiment.definition, feature, values), alias) for alias, feature in cut.items())
+    )
+    experiment.engine.create(_VALUES, query)
+    wanted = {alias: feature.bands for alias, feature in cut.items() if isinstance(feature.bands, int)}
+    cuts = quantile_cuts(_VALUES, wanted).subquery(_CUTS)
+    banded = [
+        named(
+            by_cuts(
+                feature, column(alias, _VALUES), [column(c, _CUTS) for c in cut_names(alias, wanted[alias])]
+            ),
+            _feature_column(name),
         )
-
-    def joins(self, member: exp.Expr, key: exp.Expr) -> exp.Expr:
-        """Keys of one type are compared as they are, others as text."""
-        kinds = (
-            self.catalogue.members.columns[self.definition.data[MEMBERS].key],
-            self._kinds[self.definition.data[self.source].key],
-        )
-        if kinds[0] is kinds[1]:
-            return exp.EQ(this=member.copy(), expression=key)
-        return exp.EQ(this=self.engine.as_key(member.copy()), expression=self.engine.as_key(key))
-
-    @property
-    def _time_kind(self) -> ColumnType:
-        name = self.definition.data[self.source].time
-        assert name is not None, "the definition asks every event source for its time"
-        return self._kinds[name]
-
-    @property
-    def _time(self) -> exp.Expr:
-        return column(self.definition.data[self.source].time or "", _EVENTS)
-
-    def _midnight(self, days_before: int) -> exp.Expr:
-        """00:00 of the day so many days before the snapshot, in the type of the source's time."""
-        day = self.snapshot - timedelta(days=days_before)
-        if self._time_kind is ColumnType.INSTANT:
-            return self.engine.instant_literal(local_midnight(self.definition, day))
-        kind = exp.DType.DATE if self._time_kind is ColumnType.DATE else exp.DType.TIMESTAMP
-        return exp.cast(exp.Literal.string(day.isoformat()), kind)
-
-    def _within(self, days: int) -> exp.Expr:
-        return exp.GTE(this=self._time, expression=self._midnight(days))
-
-    def _cap(self, cap: ContactCap) -> exp.Expr:
-        channels = [exp.Literal.string(channel) for channel in cap.channels]
-        counted: list[exp.Expr] = [
-            self._within(cap.days),
-            exp.In(this=self.engine.collated(column(CHANNEL, _EVENTS)), expressions=channels),
-        ]
-        if cap.kind != "any":
-            kind = self.engine.collated(column(CONTACT_KIND, _EVENTS))
-            counted.append(exp.EQ(this=kind, expression=exp.Literal.string(cap.kind)))
-        return exp.Count(this=when(all_of(counted), number(1)))
-
-    def _feature(self, feature: Feature) -> exp.Expr:
-        conditions = [] if feature.days is None else [self._within(feature.days)]
-        if feature.where is not None:
-            conditions.append(self._translated(feature.where))
-
-        def counted(value: exp.Expr) -> exp.Expr:
-            return when(all_of(conditions), value) if conditions else value
-
-        if feature.sum is not None:
-            total = exp.Sum(this=counted(self._translated(feature.sum)))
-            is_integer = kind_of(feature.sum, self._kinds) is ColumnType.INTEGER
-            return exp.cast(total, exp.DType.BIGINT) if is_integer else total
-        if feature.mean is not None:
-            return exp.Avg(this=counted(as_double(self._translated(feature.mean))))
-        if feature.distinct is not None:
-            return exp.Count(this=exp.Distinct(expressions=[counted(column(feature.distinct, _EVENTS))]))
-        if feature.days_since is not None:
-            of = exp.Max if feature.days_since == "last" else exp.Min
-            day = calendar_day(
-                of(this=counted(self._time)), self._time_kind, self.engine, self.definition.zone
-            )
-            snapshot = exp.cast(exp.Literal.string(self.snapshot.isoformat()), exp.DType.DATE)
-            return self.engine.days_between(day, snapshot)
-        return exp.Count(this=counted(number(1)))
-
-    def _translated(self, expression: Expression) -> exp.Expr:
-        return translate(
-            expression, lambda name: column(name, _EVENTS), self._kinds, self.engine, self.definition.zone
-        )
-
-
-def local_midnight(definition: Definition, day: date) -> datetime:
-    """00:00 of a day in the definition's time zone, as an instant; where clocks skip it, the moment they jump."""
-    return datetime.combine(day, time(0), definition.zone).astimezone(UTC)
+        for (alias, feature), name in zip(cut.items(), bands, strict=True)
+    ]
+    known = [column(name, _VALUES) for name in query.named_selects if name not in cut]
+    return exp.select(*known, *banded).from_(relation(_VALUES)).join(cuts, join_type="cross")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from experiments.audience.exclusion import open_exclude_list
+from experiments.audience.exclusion import EXCLUDE_LISTS, EXEMPT_LISTS, open_member_list
 from experiments.data.column_checks import check_columns
 from experiments.data.row_checks import check_rows
 from experiments.data.source_table import SourceTable
@@ -45,7 +45,7 @@ def open_data(experiment: Experiment) -> Catalogue:
 
     Checked are: each column and its type; keys of sources with one row a member, which are unique and never
     missing; the labels of recorded arms; missing values of recorded outcomes; binary outcomes, which are 0 or 1;
-    moments, which lie in the calendar; and that the exclude lists can be read.
+    moments, which lie in the calendar; and that the lists of members can be read.
 
     Raises:
         InputError: Something does not fit: every fault at once, each at the definition's line.
@@ -54,7 +54,7 @@ def open_data(experiment: Experiment) -> Catalogue:
     experiment.progress("Opening the data")
     sources, faults = _open_sources(experiment)
     checked = check_columns(experiment, sources)
-    faults += [*checked.faults, *_exclude_list_faults(experiment)]
+    faults += [*checked.faults, *_list_faults(experiment)]
     if not faults:
         experiment.progress("Checking the rows")
         faults += check_rows(experiment, sources)
@@ -80,11 +80,12 @@ def _open_sources(experiment: Experiment) -> tuple[dict[str, SourceTable], list[
     return sources, faults
 
 
-def _exclude_list_faults(experiment: Experiment) -> list[Fault]:
+def _list_faults(experiment: Experiment) -> list[Fault]:
     faults: list[Fault] = []
-    for number, _ in enumerate(experiment.definition.audience.exclude_lists):
-        try:
-            open_exclude_list(experiment, number)
-        except InputError as error:
-            faults += error.faults
+    for lists in (EXCLUDE_LISTS, EXEMPT_LISTS):
+        for number, _ in enumerate(lists.files(experiment.definition)):
+            try:
+                open_member_list(experiment, lists, number)
+            except InputError as error:
+                faults += error.faults
     return faults

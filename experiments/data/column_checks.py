@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from experiments.data.source_table import SourceTable
-from experiments.definition.audience import CONTACTS, SEGMENT, Feature
+from experiments.definition.audience import SEGMENT
 from experiments.definition.columns import is_reserved
+from experiments.definition.contact_policy import CONTACTS
 from experiments.definition.errors import Fault
 from experiments.definition.expressions import Expression
+from experiments.definition.features import Feature
 from experiments.definition.metrics import CONTACT_COST, BinaryMetric, FormulaMetric, RatioMetric, SumMetric
 from experiments.definition.model import MEMBERS, Definition
 from experiments.definition.origin import KeyPath
@@ -47,7 +49,7 @@ def check_columns(experiment: Experiment, sources: Mapping[str, SourceTable]) ->
     checker = _Checker(definition, {name: table.columns for name, table in sources.items()})
     checker.sources()
     features = {name: checker.feature(name, feature) for name, feature in definition.features.items()}
-    checker.contact_caps()
+    checker.contact_limits()
     checker.metrics()
     if MEMBERS in sources:
         checker.members({**sources[MEMBERS].columns, **features})
@@ -74,34 +76,52 @@ class _Checker:
         members = self.sources_kinds.get(MEMBERS, {})
         if name.casefold() in map(str.casefold, members):
             self._report(at, "the feature has the name of a column of the members", "give it another name")
-        if feature.stages is not None:
-            return ColumnType.TEXT
         kinds = self.sources_kinds.get(feature.from_ or MEMBERS)
-        kind = ColumnType.FLOAT if feature.sum or feature.mean else ColumnType.INTEGER
-        if kinds is None:
-            return kind
-        if feature.where is not None:
-            self._expression((*at, "where"), feature.where, kinds, "boolean")
+        if kinds is not None and feature.from_ == MEMBERS and feature.days_since is not None:
+            self._column((*at, "days_since"), feature.days_since, kinds, _TIME, "a date or a time")
+        elif kinds is not None and feature.from_ is not None:
+            self._feature_of_rows(at, feature, kinds)
+        elif kinds is not None and feature.bands is not None and feature.on not in self.definition.features:
+            self._column((*at, "on"), feature.on or "", kinds, _NUMBER, "a number")
+        if feature.stages is not None or feature.layers is not None:
+            return ColumnType.TEXT
+        if feature.sum is not None and kinds is not None and _is_sound(feature.sum, kinds, "numeric"):
+            return kind_of(feature.sum, kinds)
+        return ColumnType.FLOAT if feature.sum or feature.mean or feature.share else ColumnType.INTEGER
+
+    def _feature_of_rows(self, at: KeyPath, feature: Feature, kinds: Kinds) -> None:
+        roots: tuple[tuple[str, Expression | None, Root], ...] = (
+            ("where", feature.where, "boolean"),
+            ("share", feature.share, "boolean"),
+            ("of", feature.of, "numeric"),
+            ("sum", feature.sum, "numeric"),
+            ("mean", feature.mean, "numeric"),
+        )
+        for key, expression, root in roots:
+            if expression is not None:
+                self._expression((*at, key), expression, kinds, root)
         if feature.distinct is not None:
             self._column((*at, "distinct"), feature.distinct, kinds, _LABEL | _NUMBER | _TIME, "usable")
-        if feature.mean is not None:
-            self._expression((*at, "mean"), feature.mean, kinds, "numeric")
-        if feature.sum is not None and self._expression((*at, "sum"), feature.sum, kinds, "numeric"):
-            return kind_of(feature.sum, kinds)
-        return kind
 
-    def contact_caps(self) -> None:
-        """The contacts say their channel, and their kind where a cap asks for it."""
-        caps = self.definition.audience.contact_caps
-        at: KeyPath = ("audience", "contact_caps")
+    def contact_limits(self) -> None:
+        """The contacts say their channel and their kind where a cap or the policy asks for them."""
+        audience = self.definition.audience
+        caps, policy = audience.contact_caps, audience.contact_policy
         kinds = self.sources_kinds.get(CONTACTS)
-        if not caps or kinds is None:
+        if kinds is None:
             return
-        self._column(at, CHANNEL, kinds, frozenset({ColumnType.TEXT}), "text", CONTACTS)
+        text = frozenset({ColumnType.TEXT})
+        if caps:
+            self._column(("audience", "contact_caps"), CHANNEL, kinds, text, "text", CONTACTS)
         for number, cap in enumerate(caps):
             if cap.kind != "any":
-                path = (*at, number, "kind")
-                self._column(path, CONTACT_KIND, kinds, frozenset({ColumnType.TEXT}), "text", CONTACTS)
+                path = ("audience", "contact_caps", number, "kind")
+                self._column(path, CONTACT_KIND, kinds, text, "text", CONTACTS)
+        if policy is not None:
+            self._column(("audience", "contact_policy"), CONTACT_KIND, kinds, text, "text", CONTACTS)
+        if policy is not None and policy.channels is not None:
+            at = ("audience", "contact_policy", "channels")
+            self._column(at, CHANNEL, kinds, text, "text", CONTACTS)
 
     def metrics(self) -> None:
         """Conditions are true or false; values are numbers, or for a binary metric also true or false."""
@@ -123,11 +143,8 @@ class _Checker:
     def members(self, kinds: Kinds) -> None:
         """What reads members' columns and features: audience, strata, covariates, policies, recorded arms."""
         audience, assignment = self.definition.audience, self.definition.assignment
-        if audience.include is not None:
-            self._expression(("audience", "include"), audience.include, kinds, "boolean")
-        for number, segment in enumerate(audience.segments):
-            if isinstance(segment.when, Expression):
-                self._expression(("audience", "segments", number, "when"), segment.when, kinds, "boolean")
+        for at, condition in audience.conditions():
+            self._expression(at, condition, kinds, "boolean")
         if audience.unit is not None:
             own = self.sources_kinds[MEMBERS]
             self._carried(("audience", "unit"), audience.unit, own, _KEY, "text or an integer")
@@ -196,4 +213,8 @@ class _Checker:
 
 
 def _is_condition(expression: Expression, kinds: Kinds) -> bool:
-    return all(name in kinds for name in expression.columns) and not check_types(expression, kinds, "boolean")
+    return _is_sound(expression, kinds, "boolean")
+
+
+def _is_sound(expression: Expression, kinds: Kinds, root: Root) -> bool:
+    return all(name in kinds for name in expression.columns) and not check_types(expression, kinds, root)

@@ -97,8 +97,9 @@ def _read(definition: Definition, source: str) -> set[str]:
             read += [metric.where, metric.value]
     for feature in definition.features.values():
         if feature.from_ == source:
-            read += [feature.where, feature.sum, feature.mean]
+            read += [feature.where, feature.sum, feature.mean, feature.share, feature.of]
     if source == MEMBERS:
-        read += [definition.audience.include, *(segment.when for segment in definition.audience.segments)]
+        read += [condition for _, condition in definition.audience.conditions()]
+        read += [each.days_since for each in definition.features.values() if each.from_ == MEMBERS]
     names = {name for each in read if isinstance(each, Expression) for name in each.columns}
-    return names | ({own} if own is not None else set())
+    return names | {name for name in (own, *read) if isinstance(name, str)}

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, time
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from experiments.definition.block import Block, ColumnName, Days, ExactShare, Name, Slug
+from experiments.definition.block import Block, ColumnName, ExactShare, Slug
+from experiments.definition.contact_policy import ContactCap, ContactKind, ContactPolicy
 from experiments.definition.errors import BadValueError
 from experiments.definition.expressions import OTHERWISE, Expression
+from experiments.definition.origin import KeyPath
 
 ROW_NUMBER = "row_number"
-
-CONTACTS = "contacts"
-"""The event source with every contact; it has the columns `channel` and `kind` beside its key and time."""
 
 SEGMENT = "segment"
 """What strata, covariates and policies call the member's segment."""
@@ -32,47 +31,6 @@ class Source(Block):
     """The column with the member's key; `row_number` numbers the rows of one file from 1."""
     time: ColumnName | None = None
     """When the event happened; a source with a time is an event source."""
-
-
-class Feature(Block):
-    """One value for each member, from the rows of an event source before the snapshot, or a stage of another feature.
-
-    Exactly one of `days_since, count, sum, mean, distinct` stands beside `from`; `stages` stands beside `on`.
-    """
-
-    from_: str | None = Field(default=None, alias="from")
-    """An event source."""
-    days_since: Literal["first", "last"] | None = None
-    """Days from the first or the last row to the snapshot."""
-    count: Literal["rows"] | None = None
-    """The number of rows."""
-    sum: Expression | None = None
-    """The sum of an expression."""
-    mean: Expression | None = None
-    """The mean of an expression."""
-    distinct: ColumnName | None = None
-    """The number of different values of a column."""
-    where: Expression | None = None
-    """Only rows that meet this condition."""
-    days: Days | None = None
-    """Only rows of so many days before the snapshot."""
-    stages: str | Mapping[Name, tuple[int, int | None]] | None = None
-    """The name of a preset, or a half-open range of days for each stage."""
-    on: str | None = None
-    """The feature whose days are cut into stages."""
-
-
-class ContactCap(Block):
-    """At most `max` contacts of a kind over channels in the rolling `days` that end at the snapshot."""
-
-    channels: tuple[Slug, ...] = Field(min_length=1)
-    """The channels whose contacts count."""
-    kind: str = "any"
-    """The kind of contact that counts; `any` counts all."""
-    max: int = Field(ge=0)
-    """So many contacts are still allowed."""
-    days: Days
-    """The length of the window."""
 
 
 def _when(value: object) -> object:
@@ -109,16 +67,45 @@ class Audience(Block):
     """
     include: Expression | None = None
     """Who is eligible: a condition over members and features."""
+    reachable: Expression | Mapping[Slug, Expression] | None = None
+    """Who can be reached, by one condition or one for each channel; others are left out before power is computed."""
+    opted_out: Expression | Mapping[Slug, Expression] | None = None
+    """Who does not want to be contacted, by one condition or one for each channel."""
+    exempt: Expression | None = None
+    """Who is exempt from marketing altogether."""
+    exempt_lists: tuple[str, ...] | None = None
+    """Files of members who are exempt from marketing, relative to the file in which they are named."""
     exclude_lists: tuple[str, ...] = ()
     """Files of members to leave out, relative to the file in which they are named."""
     contact_caps: tuple[ContactCap, ...] = ()
     """Checked before randomising, and again on the send day."""
+    contact_policy: ContactPolicy | None = None
+    """Floors and ceilings by lifecycle stage; a member at the ceiling of the kind that is sent may not enter."""
     global_holdout: Literal["exclude", "include"] = "include"
     """Whether members of the brand's standing holdout are kept out."""
     exclusive_group: Slug | None = None
     """A member is in one running test of a group at a time."""
     segments: tuple[Segment, ...] = ()
     """The first segment whose condition holds is the member's."""
+
+    def conditions(self) -> Iterator[tuple[KeyPath, Expression]]:
+        """Every condition over members and features, with the key where it stands."""
+        if self.include is not None:
+            yield ("audience", "include"), self.include
+        for key, written in (("reachable", self.reachable), ("opted_out", self.opted_out)):
+            if isinstance(written, Expression):
+                yield ("audience", key), written
+            elif written is not None:
+                for channel, condition in written.items():
+                    yield ("audience", key, channel), condition
+        if self.exempt is not None:
+            yield ("audience", "exempt"), self.exempt
+        for place, cap in enumerate(self.contact_caps):
+            if cap.when is not None:
+                yield ("audience", "contact_caps", place, "when"), cap.when
+        for place, segment in enumerate(self.segments):
+            if isinstance(segment.when, Expression):
+                yield ("audience", "segments", place, "when"), segment.when
 
 
 class Holdout(Block):
@@ -182,3 +169,7 @@ class Send(Block):
     """The days on which messages may go out, in order."""
     hours: tuple[Clock, Clock] = (time(9), time(20))
     """From (inclusive) and until (exclusive)."""
+    kind: ContactKind | None = None
+    """What the messages are: `care`, or `marketing` when absent."""
+    quiet_hours: tuple[Clock, Clock] | None = None
+    """No marketing SMS goes out from (inclusive) until (exclusive); 21:00 to 08:00 when absent."""

@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, PrivateAttr
 
 from experiments.definition.arms import Arm, Arms
-from experiments.definition.audience import Assignment, Audience, Feature, Holdout, Send, Source
+from experiments.definition.audience import Assignment, Audience, Holdout, Send, Source
 from experiments.definition.block import Block, Name, Slug
+from experiments.definition.features import Feature
 from experiments.definition.goals import Decision, Design, Goals
 from experiments.definition.metrics import Metric
 from experiments.definition.origin import Origin

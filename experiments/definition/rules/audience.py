@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from experiments.definition.audience import CONTACTS, Audience, Segment
+from experiments.definition.audience import Audience, Segment
+from experiments.definition.contact_policy import CONTACTS
 from experiments.definition.draft import Draft, Problem
 from experiments.definition.expressions import OTHERWISE
 from experiments.definition.origin import KeyPath

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from experiments.definition.audience import Feature
 from experiments.definition.draft import Draft, Problem
+from experiments.definition.features import Feature
 from experiments.definition.origin import KeyPath
 from experiments.definition.presets import STAGES
 from experiments.definition.rules.sources import check_event_source

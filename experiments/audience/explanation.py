@@ -1,0 +1,88 @@
+"""Why one member may enter or not: each rule in order, with its outcome and what it reads of the member."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlglot import exp
+
+from experiments.audience.audience import snapshot_of, used_columns
+from experiments.audience.eligibility import PROFILE, Refusal, eligibility
+from experiments.audience.features import profile
+from experiments.data.catalogue import Catalogue
+from experiments.definition.errors import InputError
+from experiments.definition.origin import KeyPath
+from experiments.experiment import Experiment
+from experiments.queries import column, fetch_rows, named
+
+
+@dataclass(frozen=True)
+class RuleOutcome:
+    """What one rule says of one member.
+
+    Attributes:
+        refusal: The reason that the rule gives when it removes a member, as in `refused`.
+        key_path: Where the definition says it.
+        text: What it says, in the definition's own words where it has any.
+        removes: Whether it removes this member, whatever the rules before it say; the first that does is the reason.
+        values: The columns and features that it decides by, as of the snapshot; a contact limit adds `contacts`, the
+            number of contacts that it counts.
+    """
+
+    refusal: Refusal
+    key_path: KeyPath
+    text: str
+    removes: bool
+    values: Mapping[str, Any]
+
+
+def explain_member(
+    experiment: Experiment, catalogue: Catalogue, member: str, *, snapshot: date | None = None
+) -> tuple[RuleOutcome, ...]:
+    """Every rule of the audience for one member, in order, by rows before 00:00 of the snapshot only.
+
+    The member may enter where no rule removes; otherwise the first that does is the reason.
+
+    Args:
+        experiment: The experiment.
+        catalogue: Its data.
+        member: The member's key as text.
+        snapshot: The day to decide as of, when it is not the definition's.
+
+    Raises:
+        InputError: There is no such member.
+        OutsideError: The engine fails, or the ledger of another experiment of the group cannot be read.
+    """
+    definition, engine = experiment.definition, experiment.engine
+    day = snapshot or snapshot_of(experiment)
+    found = profile(experiment, catalogue, day, used_columns(definition, catalogue))
+    rules = eligibility(experiment, catalogue, found, day)
+    query = exp.select(column("member", PROFILE))
+    for place, rule in enumerate(rules.rules):
+        query = query.select(named(rule.removes, f"rule_{place}"))
+        read = {name: found.columns[name] for name in rule.reads}
+        read |= {"contacts": rule.counts} if rule.counts is not None else {}
+        query = query.select(
+            *(named(column(alias, PROFILE), f"{name}_{place}") for name, alias in read.items())
+        )
+    is_member = exp.EQ(
+        this=engine.collated(column("member", PROFILE)),
+        expression=engine.collated(exp.Literal.string(member)),
+    )
+    rows = fetch_rows(engine, rules.joined(query.from_(found.query.subquery(PROFILE)).where(is_member)))
+    if not rows:
+        raise InputError.single(
+            f"there is no member `{member}`", "write the key as it stands in the data of `members`"
+        )
+    row = rows[0]
+    outcomes = []
+    for place, rule in enumerate(rules.rules):
+        names = (*rule.reads, *(["contacts"] if rule.counts is not None else []))
+        values = {name: row[f"{name}_{place}"] for name in names}
+        outcomes.append(
+            RuleOutcome(rule.refusal, rule.key_path, rule.text, bool(row[f"rule_{place}"]), values)
+        )
+    return tuple(outcomes)
