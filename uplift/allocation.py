@@ -2,7 +2,8 @@
 
 Each group may give its members one of K options or nothing. Along a group's upper convex hull of (cost, value) points, each
 step buys value at a falling rate; taking steps from the best rate down until the budget is spent solves the linear relaxation
-exactly (Sinha and Zoltners 1979). The rate at which the budget runs out is its shadow price.
+exactly (Sinha and Zoltners 1979). The rate at which the budget runs out is its shadow price. Sorted once, the steps answer
+every budget: they are the whole curve of value against spend.
 """
 
 from __future__ import annotations
@@ -21,16 +22,18 @@ class Allocation:
 
     Attributes:
         shares: Shape (G, K): the share of each group that gets each option; the rest gets nothing. All are 0 or 1, except
-            in the one group where the budget runs out.
+            in the one group where the budget runs out, or in as many as there are limits.
         value: Total value.
         cost: Total cost, within the budget.
         shadow_price: What one more unit of budget would bring; 0 where the budget does not bind.
+        limit_prices: What one more member within each limit would bring; empty where there are none.
     """
 
     shares: Array
     value: float
     cost: float
     shadow_price: float
+    limit_prices: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,85 @@ class _Steps:
         free = np.full(len(self.cost), np.inf)
         return np.asarray(np.divide(self.value, self.cost, out=free, where=self.cost > 0))
 
+    def at(self, places: NDArray[np.int64]) -> _Steps:
+        """Some of the steps, in the order of `places`."""
+        return _Steps(
+            self.group[places],
+            self.before[places],
+            self.after[places],
+            self.value[places],
+            self.cost[places],
+        )
+
+
+@dataclass(frozen=True)
+class Hull:
+    """The steps of a problem in the order in which a growing budget buys them.
+
+    Attributes:
+        value: Shape (G, K): value per member of each option over nothing.
+        cost: Shape (G, K): cost per member.
+        size: Shape (G,): members of each group.
+        steps: The steps, the best rate first.
+        spent: Shape (S,): what all steps up to each one cost; one after another they are the breakpoints of the curve.
+    """
+
+    value: Array
+    cost: Array
+    size: Array
+    steps: _Steps
+    spent: Array
+
+    @classmethod
+    def of(cls, value: Array, cost: Array, size: Array) -> Hull:
+        """The hulls of all groups, their steps sorted once.
+
+        Raises:
+            ValueError: A cost is negative.
+        """
+        if (cost < 0).any():
+            raise ValueError("a cost is negative; an allocation needs every cost at 0 or more")
+        found = _hull_steps(value, cost)
+        steps = found.at(np.lexsort((found.group, -found.rate)))
+        return cls(value, cost, size, steps, np.cumsum(steps.cost * size[steps.group]))
+
+    @property
+    def most(self) -> float:
+        """What the best option for everybody costs; more budget changes nothing."""
+        return float(self.spent[-1]) if len(self.spent) else 0.0
+
+    def allocate(self, budget: float | None = None) -> Allocation:
+        """The allocation with the largest total value whose cost is within the budget; None is no limit.
+
+        Raises:
+            ValueError: The budget is negative.
+        """
+        if budget is not None and budget < 0:
+            raise ValueError("the budget is negative; an allocation needs it at 0 or more")
+        limit = np.inf if budget is None else budget
+        whole = int(np.searchsorted(self.spent, limit, side="right"))
+        shares = np.zeros_like(self.value)
+        _take(shares, self.steps.at(np.arange(whole)), 1.0)
+        price = 0.0
+        if whole < len(self.spent):
+            step = self.steps.at(np.array([whole]))
+            left = limit - (float(self.spent[whole - 1]) if whole else 0.0)
+            part = left / float(step.cost[0] * self.size[step.group[0]])
+            _take(shares, step, part)
+            price = float(step.rate[0])
+        members = shares * self.size[:, None]
+        return Allocation(
+            shares, float((members * self.value).sum()), float((members * self.cost).sum()), price
+        )
+
+    def curve(self) -> tuple[Array, Array]:
+        """The whole budget curve in one pass: spend and value at each of its breakpoints, from (0, 0) on.
+
+        Between two breakpoints the value is linear; the curve is concave, and its slope is the shadow price.
+        """
+        gained = np.cumsum(self.steps.value * self.size[self.steps.group])
+        return np.concatenate([[0.0], self.spent]), np.concatenate([[0.0], gained])
+
 
 def allocate(value: Array, cost: Array, size: Array, budget: float | None = None) -> Allocation:
     """The allocation with the largest total value whose cost is within the budget.
@@ -66,25 +148,7 @@ def allocate(value: Array, cost: Array, size: Array, budget: float | None = None
     >>> two.shares.ravel().tolist(), two.value, two.shadow_price
     ([1.0, 0.5], 35.0, 1.0)
     """
-    if (cost < 0).any() or (budget is not None and budget < 0):
-        raise ValueError("a cost or the budget is negative; an allocation needs both at 0 or more")
-    steps = _hull_steps(value, cost)
-    rate = steps.rate
-    order = np.lexsort((steps.group, -rate))
-    spent = np.cumsum(steps.cost[order] * size[steps.group[order]])
-    limit = np.inf if budget is None else budget
-    whole = int(np.searchsorted(spent, limit, side="right"))
-    shares = np.zeros_like(value)
-    _take(shares, steps, order[:whole], np.ones(whole))
-    price = 0.0
-    if whole < len(order):
-        step = order[whole]
-        left = limit - (spent[whole - 1] if whole else 0.0)
-        part = left / (steps.cost[step] * size[steps.group[step]])
-        _take(shares, steps, order[whole : whole + 1], np.array([part]))
-        price = float(rate[step])
-    members = shares * size[:, None]
-    return Allocation(shares, float((members * value).sum()), float((members * cost).sum()), price)
+    return Hull.of(value, cost, size).allocate(budget)
 
 
 def _hull_steps(value: Array, cost: Array) -> _Steps:
@@ -119,8 +183,8 @@ def _hull_steps(value: Array, cost: Array) -> _Steps:
     )
 
 
-def _take(shares: Array, steps: _Steps, taken: NDArray[np.int64], part: Array) -> None:
-    """Move `part` of a step's group from one option to the next, for steps in the order in which they are bought."""
-    np.add.at(shares, (steps.group[taken], steps.after[taken]), part)
-    moved = steps.before[taken] >= 0
-    np.add.at(shares, (steps.group[taken][moved], steps.before[taken][moved]), -part[moved])
+def _take(shares: Array, steps: _Steps, part: float) -> None:
+    """Move `part` of each step's group from one option to the next, for steps in the order in which they are bought."""
+    np.add.at(shares, (steps.group, steps.after), part)
+    moved = steps.before >= 0
+    np.add.at(shares, (steps.group[moved], steps.before[moved]), -part)
