@@ -4,26 +4,8 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from experiments.definition.features import LAYERS, Feature, Layers, StageDays, StagesOfNever
-from experiments.definition.presets import STAGES
+from experiments.definition.features import LAYERS, Feature, Layers, StageDays, StagesOfNever, stages_of
 from experiments.queries import all_of, is_null, number
-
-
-def stages_of(feature: Feature) -> StageDays:
-    """The half-open ranges of a feature's stages, whether a preset's or its own."""
-    assert feature.stages is not None, "asked of features with stages only"
-    return STAGES[feature.stages] if isinstance(feature.stages, str) else feature.stages
-
-
-def stage_names(feature: Feature) -> tuple[str, ...]:
-    """Every value that a feature of stages or layers may have, in order; empty for other features."""
-    if feature.layers is not None:
-        return LAYERS
-    if feature.stages is None:
-        return ()
-    if isinstance(feature.never, StagesOfNever):
-        return (*stages_of(feature), *feature.never.stages)
-    return (*stages_of(feature), *([feature.never] if feature.never is not None else []))
 
 
 def stage(feature: Feature, days: exp.Expr, days_of_never: exp.Expr | None = None) -> exp.Expr:

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from experiments.definition.block import Block, ColumnName, Days, Name
 from experiments.definition.errors import BadValueError
 from experiments.definition.expressions import Expression
-from experiments.definition.presets import SEVEN_LAYERS
+from experiments.definition.presets import SEVEN_LAYERS, STAGES
 from experiments.definition.suggest import choose
 
 StageDays = Mapping[Name, tuple[int, int | None]]
@@ -102,3 +102,20 @@ class Feature(Block):
     """Whether high or low values get the high band; `up` when absent."""
     on: str | None = None
     """The feature that is cut into stages or bands; bands may also cut a column of members."""
+
+
+def stages_of(feature: Feature) -> StageDays:
+    """The half-open ranges of a feature's stages, whether a preset's or its own."""
+    assert feature.stages is not None, "asked of features with stages only"
+    return STAGES[feature.stages] if isinstance(feature.stages, str) else feature.stages
+
+
+def stage_names(feature: Feature) -> tuple[str, ...]:
+    """Every value that a feature of stages or layers may have, in order; empty for other features."""
+    if feature.layers is not None:
+        return LAYERS
+    if feature.stages is None:
+        return ()
+    if isinstance(feature.never, StagesOfNever):
+        return (*stages_of(feature), *feature.never.stages)
+    return (*stages_of(feature), *([feature.never] if feature.never is not None else []))

@@ -8,6 +8,7 @@ from experiments.definition.draft import Draft, Problem
 from experiments.definition.rules.arms import check_arms
 from experiments.definition.rules.assignment import check_assignment
 from experiments.definition.rules.audience import check_audience
+from experiments.definition.rules.contacts import check_contacts
 from experiments.definition.rules.days import check_days
 from experiments.definition.rules.features import check_features
 from experiments.definition.rules.goals import check_goals
@@ -24,6 +25,7 @@ def check(draft: Draft) -> Iterator[Problem]:
         check_sources,
         check_features,
         check_audience,
+        check_contacts,
         check_days,
         check_arms,
         check_assignment,

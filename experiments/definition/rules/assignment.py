@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import time
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from experiments.definition.arms import Arms
@@ -12,10 +11,6 @@ from experiments.definition.draft import Draft, Problem
 from experiments.definition.origin import KeyPath
 from experiments.definition.rules.sources import unknown_source
 from experiments.definition.suggest import choose, nearest
-
-SMS = "sms"
-SMS_HOURS = (time(8), time(21))
-"""No marketing SMS from 21:00 to 08:00."""
 
 
 def check_assignment(draft: Draft) -> Iterator[Problem]:
@@ -127,12 +122,6 @@ def _check_send(draft: Draft, send: Send) -> Iterator[Problem]:
         return
     if start >= end:
         yield Problem(("send", "hours"), f"{start:%H:%M} is not before {end:%H:%M}", "write [from, until]")
-    elif _sends_sms(draft) and (start < SMS_HOURS[0] or end > SMS_HOURS[1]):
-        yield Problem(
-            ("send", "hours"),
-            f"{start:%H:%M} to {end:%H:%M} reaches into the quiet hours of SMS, 21:00 to 08:00",
-            'stay within ["08:00", "21:00"]',
-        )
 
 
 def _check_after_snapshot(audience: Audience, send: Send) -> Iterator[Problem]:
@@ -140,7 +129,3 @@ def _check_after_snapshot(audience: Audience, send: Send) -> Iterator[Problem]:
         if audience.snapshot is not None and day < audience.snapshot:
             cause = f"{day} is before the snapshot {audience.snapshot}"
             yield Problem(("send", "days", index), cause, "send on the day of the snapshot or later")
-
-
-def _sends_sms(draft: Draft) -> bool:
-    return draft.arms is not None and any(arm.channel == SMS for arm in draft.arms.resolved)

@@ -1,11 +1,10 @@
-"""Audience: segments that take every member exactly once, and contact caps that can be counted."""
+"""Audience: a day as of which everything is known, and segments that take every member exactly once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from experiments.definition.audience import Audience, Segment
-from experiments.definition.contact_policy import CONTACTS
 from experiments.definition.draft import Draft, Problem
 from experiments.definition.expressions import OTHERWISE
 from experiments.definition.origin import KeyPath
@@ -19,13 +18,13 @@ def check_audience(draft: Draft) -> Iterator[Problem]:
     yield from _check_snapshot(draft, draft.audience)
     if draft.sound("audience", "segments"):
         yield from _check_segments(draft.audience.segments)
-    yield from _check_caps(draft, draft.audience)
-    lists = draft.audience.exclude_lists
-    for index, name in enumerate(lists):
-        if name in lists[:index]:
-            yield Problem(
-                ("audience", "exclude_lists", index), f"`{name}` stands twice", "delete one of them"
-            )
+    for key, lists in (
+        ("exclude_lists", draft.audience.exclude_lists),
+        ("exempt_lists", draft.audience.exempt_lists or ()),
+    ):
+        for index, name in enumerate(lists):
+            if name in lists[:index]:
+                yield Problem(("audience", key, index), f"`{name}` stands twice", "delete one of them")
 
 
 def _check_snapshot(draft: Draft, audience: Audience) -> Iterator[Problem]:
@@ -35,6 +34,7 @@ def _check_snapshot(draft: Draft, audience: Audience) -> Iterator[Problem]:
         *(["drawing arms"] if draft.assignment is not None and not draft.is_recorded else []),
         *(["features"] if draft.names("features") else []),
         *(["contact caps"] if audience.contact_caps else []),
+        *(["the contact policy"] if audience.contact_policy else []),
     ]
     if needed_by:
         yield Problem(
@@ -66,24 +66,3 @@ def _check_segments(segments: Sequence[Segment]) -> Iterator[Problem]:
             yield Problem(
                 last, "members outside of all segments have none", "add a last segment with `when: otherwise`"
             )
-
-
-def _check_caps(draft: Draft, audience: Audience) -> Iterator[Problem]:
-    if not audience.contact_caps:
-        return
-    key: KeyPath = ("audience", "contact_caps")
-    contacts = draft.data.get(CONTACTS)
-    if CONTACTS not in draft.names("data"):
-        cause = f"contacts are counted in the source `{CONTACTS}`, which `data` does not have"
-        yield Problem(
-            key, cause, f"add `{CONTACTS}` with key and time; it needs the columns `channel` and `kind`"
-        )
-    elif contacts is not None and contacts.time is None and draft.sound("data", CONTACTS):
-        yield Problem(
-            ("data", CONTACTS),
-            "has no `time`, so contact caps cannot be counted",
-            "add the column with the moment",
-        )
-    for index, cap in enumerate(audience.contact_caps):
-        if len(set(cap.channels)) < len(cap.channels):
-            yield Problem((*key, index, "channels"), "a channel stands twice", "delete one of them")
