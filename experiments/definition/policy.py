@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -56,6 +57,10 @@ class Rollout(Block):
     """Eligibility and caps are checked again on the send day."""
     budget: Budget | None = None
     """What it may cost."""
+    stock: Mapping[Slug, Annotated[int, Field(ge=0)]] | None = None
+    """Members who may be offered an arm, or any arm with a level of a factor, at most; exploration counts."""
+    contacts: Mapping[Slug, Annotated[int, Field(ge=0)]] | None = None
+    """Members who may be contacted through a channel, at most; exploration counts."""
     holdout_share: Proportion = 0.05
     """Random, without contact: measures the rollout itself."""
     explore_share: Proportion = 0.05

@@ -50,6 +50,22 @@ def _check_rollout(draft: Draft, rollout: Rollout) -> Iterator[Problem]:
             f"holdout and exploration take {total:g} of the audience, so nobody follows the policy",
             "let both together stay below 1",
         )
+    yield from _check_limits(draft, rollout)
     covers = rollout.budget.covers if rollout.budget else ()
     if len(set(covers)) < len(covers):
         yield Problem(("rollout", "budget", "covers"), "a cost stands twice", "delete one of them")
+
+
+def _check_limits(draft: Draft, rollout: Rollout) -> Iterator[Problem]:
+    """Stock is of arms or levels, contacts are through channels, that the definition has."""
+    if draft.arms is None or not draft.sound("arms"):
+        return
+    offers = draft.arms.resolved[1:]
+    stocked = {arm.id for arm in offers} | {level for arm in offers for _, level in arm.levels}
+    channels = {arm.channel for arm in offers if arm.channel is not None}
+    for block, named, known in (("stock", rollout.stock, stocked), ("contacts", rollout.contacts, channels)):
+        for name in named or ():
+            if name not in known:
+                what = "arm or level of a factor" if block == "stock" else "channel of an arm"
+                choices = ", ".join(sorted(known)) or "nothing here: no arm names a channel"
+                yield Problem(("rollout", block, name), f"`{name}` is no {what}", f"use one of {choices}")
