@@ -96,6 +96,33 @@ class Effect:
 
 
 @dataclass(frozen=True)
+class ComparisonWithBest:
+    """An offer arm minus the best of the other offers, with intervals that hold for all of them together (Hsu's MCB).
+
+    An interval ends at 0 where the data settle the order: an arm with nothing on the good side of 0 is not the best, one
+    with nothing on the bad side is. A bound that the data do not set is None.
+    """
+
+    metric: str
+    arm: str
+    difference: float
+    low: float | None
+    high: float | None
+    may_be_best: bool
+    is_best: bool
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What factors or segments say beside the verdict: a code for machines, a sentence for people."""
+
+    about: Literal["factors", "segments"]
+    code: str
+    metric: str
+    text: str
+
+
+@dataclass(frozen=True)
 class FactorialTerm:
     """A main effect or an interaction of the factors.
 
@@ -256,12 +283,14 @@ class Analysis:
     effects: tuple[Effect, ...] = ()
     adjusted_effects: tuple[Effect, ...] = ()
     arm_comparisons: tuple[Effect, ...] = ()
+    with_best: tuple[ComparisonWithBest, ...] = ()
     factorial: tuple[FactorialTerm, ...] = ()
     segments: tuple[SegmentHeterogeneity, ...] = ()
     winner_corrected: tuple[WinnerCorrected, ...] = ()
     guardrails: tuple[GuardrailResult, ...] = ()
     money: tuple[Money, ...] = ()
     bayes: tuple[Bayes, ...] = ()
+    findings: tuple[Finding, ...] = ()
     look: int | None = None
     looks: tuple[LookTaken, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)

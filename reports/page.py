@@ -44,6 +44,7 @@ from reports.results import (
     segments_table,
     unadjusted_table,
     winner_table,
+    with_best_table,
 )
 from reports.tables import Table
 from uplift.documents import Rollout, Uplift
@@ -203,13 +204,28 @@ def _results(narrator: Narrator, analysis: Analysis) -> tuple[Section, ...]:
         _section(
             narrator,
             "segments",
+            sentences=_findings(analysis, "segments"),
             charts=(segment_chart(narrator, analysis),),
             tables=(heterogeneity_table(narrator, analysis),),
             folded=(segments_table(narrator, analysis), effects_table(narrator, analysis, by_segment=True)),
         ),
-        _section(narrator, "comparisons", folded=(comparisons_table(narrator, analysis),)),
-        _section(narrator, "factorial", tables=(factorial_table(narrator, analysis),)),
+        _section(
+            narrator,
+            "comparisons",
+            tables=(with_best_table(narrator, analysis),),
+            folded=(comparisons_table(narrator, analysis),),
+        ),
+        _section(
+            narrator,
+            "factorial",
+            sentences=_findings(analysis, "factors"),
+            tables=(factorial_table(narrator, analysis),),
+        ),
     )
+
+
+def _findings(analysis: Analysis, about: str) -> tuple[str, ...]:
+    return tuple(finding.text for finding in analysis.findings if finding.about == about)
 
 
 def _afterwards(narrator: Narrator, documents: Documents) -> tuple[Section, ...]:

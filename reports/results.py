@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from experiments.documents import (
     Analysis,
     Bayes,
+    ComparisonWithBest,
     Effect,
     FactorialTerm,
     GuardrailResult,
@@ -95,6 +96,36 @@ def _effect_row(narrator: Narrator, effect: Effect, *, with_segment: bool) -> Ro
             narrator.p_cell(effect.p_value_adjusted, no_test),
             Cell(interval, adjustment) if interval else absent(no_bound),
             words(narrator.method(effect.method)),
+        ]
+    )
+
+
+def with_best_table(narrator: Narrator, analysis: Analysis) -> Table:
+    """Each offer against the best of the others: which may still be the best."""
+    say = narrator.say
+    return Table(
+        name="with_best",
+        title=say("with_best.title"),
+        about=say("with_best.about", level=narrator.level),
+        columns=(
+            Column(say("column.metric"), align="left"),
+            Column(say("column.arm"), align="left"),
+            Column(say("column.from_best", level=narrator.level)),
+            Column(say("column.result"), align="left"),
+        ),
+        rows=tuple(_with_best_row(narrator, line) for line in analysis.with_best),
+    )
+
+
+def _with_best_row(narrator: Narrator, line: ComparisonWithBest) -> Row:
+    text, interval = narrator.difference(line.metric, line.difference, line.low, line.high)
+    result = "best" if line.is_best else "may_be" if line.may_be_best else "not_best"
+    return row(
+        [
+            words(narrator.metric(line.metric)),
+            narrator.arm_cell(line.arm),
+            Cell(text, interval or narrator.say("why.no_interval")),
+            words(narrator.say(f"with_best.{result}")),
         ]
     )
 

@@ -167,6 +167,7 @@ def show_analyze(console: Console, analysis: Analysis, experiment: Experiment) -
         heterogeneity_table,
         segments_table,
         winner_table,
+        with_best_table,
     )
 
     narrator = Narrator.of(experiment)
@@ -177,6 +178,7 @@ def show_analyze(console: Console, analysis: Analysis, experiment: Experiment) -
         heterogeneity_table(narrator, analysis),
         segments_table(narrator, analysis),
         factorial_table(narrator, analysis),
+        with_best_table(narrator, analysis),
         winner_table(narrator, analysis),
         checks_table(narrator, analysis.health),
         looks_table(narrator, analysis),
@@ -184,6 +186,8 @@ def show_analyze(console: Console, analysis: Analysis, experiment: Experiment) -
         cost_table(narrator, analysis),
     ):
         draw_table(console, table)
+    for finding in analysis.findings:
+        _line(console, finding.text)
     _verdict(console, read_headline(narrator, analysis))
     _ending(console, narrator, analysis.verdict.next_step, analysis.files, analysis.mlflow_run_id)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from experiments.decision.best import compare_offers_with_best
 from experiments.decision.contrasts import Contrasts, read_by_decision
 from experiments.decision.decision import Evidence, decide, is_settled
 from experiments.decision.effects import Effects, estimate_effects
 from experiments.decision.factors import compare_factors
+from experiments.decision.findings import factor_findings, segment_findings
 from experiments.decision.guardrails import judge_guardrails
 from experiments.decision.heterogeneity import compare_segments
 from experiments.decision.look_sentences import look_taken, not_due
@@ -81,17 +83,24 @@ def conclude(
     verdict = replace(verdict, reasons=_with_plan((*verdict.reasons, *taken), lock, sentences))
     if lock.changed:
         verdict = replace(verdict, next_step=sentences.next_step("changed"))
+    factorial = compare_factors(definition, raw) if _is_last(look) else ()
+    segments = compare_segments(definition, reading) if _is_last(look) else ()
     return replace(
         _at_look(_document(definition, measurement, lock, verdict, checks), definition, look),
         effects=effects.versus_control,
         adjusted_effects=adjusted.versus_control,
         arm_comparisons=effects.between_offers,
-        factorial=compare_factors(definition, raw) if _is_last(look) else (),
-        segments=compare_segments(definition, reading) if _is_last(look) else (),
+        with_best=compare_offers_with_best(definition, reading),
+        factorial=factorial,
+        segments=segments,
         winner_corrected=correct_winners(definition, reading, verdict),
         guardrails=guardrails,
         money=money,
         bayes=posterior_rows(definition, reading),
+        findings=(
+            *factor_findings(definition, factorial, sentences),
+            *segment_findings(definition, reading, segments, sentences),
+        ),
     )
 
 

@@ -12,9 +12,9 @@ from experiments.inference.factorial import Cell, Factor, factorial_terms
 
 
 def compare_factors(definition: Definition, contrasts: Contrasts) -> tuple[FactorialTerm, ...]:
-    """Main effects and interactions on the primary and the value metric, Holm within each metric.
+    """Main effects and interactions on the primary and the value metric, each kind of term a family of its own, by Holm.
 
-    Empty where the arms are a plain list. A metric is left out where an arm shows no mean with a variance.
+    The factors' main effects are one family, the interactions one, and the pairs of levels of each factor one. Empty where the arms are a plain list. A metric is left out where an arm shows no mean with a variance.
 
     Args:
         definition: Names factors, arms, metrics and alpha.
@@ -34,7 +34,14 @@ def compare_factors(definition: Definition, contrasts: Contrasts) -> tuple[Facto
 
 def _terms(metric: str, factors: list[Factor], cells: list[Cell], alpha: float) -> list[FactorialTerm]:
     terms = factorial_terms(factors, cells, alpha)
-    adjusted = adjust([1.0 if term.p_value is None else term.p_value for term in terms], "holm")
+    families: dict[str, list[int]] = {}
+    for place, term in enumerate(terms):
+        families.setdefault(_family(term.term), []).append(place)
+    adjusted = [1.0] * len(terms)
+    for places in families.values():
+        p_values = [terms[place].p_value for place in places]
+        for place, p in zip(places, adjust([1.0 if p is None else p for p in p_values], "holm"), strict=True):
+            adjusted[place] = p
     return [
         FactorialTerm(
             metric=metric,
@@ -50,6 +57,17 @@ def _terms(metric: str, factors: list[Factor], cells: list[Cell], alpha: float) 
         )
         for term, p in zip(terms, adjusted, strict=True)
     ]
+
+
+def _family(term: str) -> str:
+    """`main` of a factor, `interaction` of two, or the factor whose levels a pair compares.
+
+    >>> [_family(term) for term in ("copy", "offer:copy", "offer:pts - offer:cpn")]
+    ['main', 'interaction', 'pairs of offer']
+    """
+    if " - " in term:
+        return f"pairs of {term.partition(':')[0]}"
+    return "interaction" if ":" in term else "main"
 
 
 def _cells(definition: Definition, contrasts: Contrasts, metric: str) -> list[Cell]:

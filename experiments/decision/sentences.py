@@ -42,6 +42,10 @@ class Sentences:
         """The reason of a design with its sentence."""
         return Reason(code, self.words.say(PACKAGE, f"plan.{code}", **facts))
 
+    def finding(self, code: str, **facts: object) -> str:
+        """A sentence on factors or segments."""
+        return self.words.say(PACKAGE, f"finding.{code}", **facts)
+
     def simulation(self, code: str, **facts: object) -> Reason:
         """The reason of a simulation with its sentence."""
         return Reason(code, self.words.say(PACKAGE, f"simulation.{code}", **facts))
