@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from experiments.definition.errors import Fault, InputError
 from experiments.definition.load import load
@@ -17,6 +18,9 @@ from experiments.files import DEFAULT_OUT, Workspace
 from experiments.language import Language, Words
 from experiments.progress import Progress, silent
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
 DEFAULT_ENGINE = "duckdb://"
 
 
@@ -24,7 +28,7 @@ DEFAULT_ENGINE = "duckdb://"
 def open_experiment(
     file: Path | str,
     *,
-    engine: str = DEFAULT_ENGINE,
+    engine: str | SparkSession = DEFAULT_ENGINE,
     out: Path | str = DEFAULT_OUT,
     language: Language = "en",
     tables: Mapping[str, str] | None = None,
@@ -35,7 +39,7 @@ def open_experiment(
 
     Args:
         file: The definition.
-        engine: URL of the engine that holds the data.
+        engine: URL of the engine that holds the data, or a session of Spark, which stays open.
         out: Everything is written under `out/<experiment id>/`.
         language: Of the sentences for people.
         tables: Data sources that are read from another file or table than the definition says.

@@ -100,7 +100,7 @@ class Expression:
                 "move what it computes into a column of the data",
             )
         try:
-            tree = _mark_days_between(sqlglot.parse_one(text, into=exp.Condition))
+            tree = _plain_not(_mark_days_between(sqlglot.parse_one(text, into=exp.Condition)))
             nodes = _nodes(tree)
         except (SqlglotError, RecursionError, ValueError) as error:
             raise _not_sql(text, error) from None
@@ -165,6 +165,16 @@ def _mark_days_between(tree: exp.Expr) -> exp.Expr:
         marked = DaysBetween(this=node.expressions[0], expression=node.expressions[1])
         tree = marked if node is tree else tree
         node.replace(marked)
+    return tree
+
+
+def _plain_not(tree: exp.Expr) -> exp.Expr:
+    """`a NOT LIKE b` as `NOT a LIKE b`, as the parser itself reads NOT IN and NOT BETWEEN."""
+    for node in list(tree.find_all(exp.Like)):
+        if node.args.get("negate"):
+            negated = exp.Not(this=exp.Like(this=node.this, expression=node.expression))
+            tree = negated if node is tree else tree
+            node.replace(negated)
     return tree
 
 

@@ -21,6 +21,14 @@ class DuckDBBuilders:
         """The text itself: DuckDB compares bytes."""
         return text
 
+    def lower(self, text: exp.Expr) -> exp.Expr:
+        """DuckDB maps character for character."""
+        return exp.Lower(this=text)
+
+    def upper(self, text: exp.Expr) -> exp.Expr:
+        """DuckDB maps character for character."""
+        return exp.Upper(this=text)
+
     def md5_hex(self, text: exp.Expr) -> exp.Expr:
         """MD5 over UTF-8."""
         return exp.MD5(this=text)

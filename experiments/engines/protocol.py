@@ -7,11 +7,12 @@ the engine writes itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
 
 from sqlglot import exp
@@ -105,6 +106,12 @@ class Engine(Protocol):
     def collated(self, text: exp.Expr) -> exp.Expr:
         """A text that compares and sorts by its UTF-8 bytes; every comparison and ordering of texts needs it."""
 
+    def lower(self, text: exp.Expr) -> exp.Expr:
+        """A text in small letters, character for character by Unicode's simple mapping; see `case_mapping`."""
+
+    def upper(self, text: exp.Expr) -> exp.Expr:
+        """A text in capitals, character for character by Unicode's simple mapping; see `case_mapping`."""
+
     def md5_hex(self, text: exp.Expr) -> exp.Expr:
         """The 32 lower-case hex digits of the md5 of the UTF-8 bytes of a text."""
 
@@ -134,3 +141,38 @@ class Engine(Protocol):
 
     def quantile_disc(self, column: exp.Expr, q: float) -> exp.Expr:
         """The smallest value whose cumulative share of rows is at least q, as an aggregate."""
+
+
+class LastingTables(Protocol):
+    """Tables of ours that outlive a session: appended to, never changed, in a schema of their own.
+
+    Every method raises OutsideError when the engine fails or does not permit it.
+    """
+
+    def qualified(self, table: str) -> exp.Table:
+        """The table, with its schema, for a query of the same engine."""
+
+    def exists(self, table: str) -> bool:
+        """Whether it is there."""
+
+    def prepare(self, table: str, like: exp.Select, key: Sequence[str]) -> None:
+        """Create it where it is not there, with the columns of `like` (`CAST(NULL AS type) AS name` each).
+
+        Args:
+            table: Its name.
+            like: Its columns.
+            key: The columns that together name a row; no two rows have the same.
+        """
+
+    def append(self, table: str, query: exp.Query, *, rows: int) -> None:
+        """Add the rows of `query`, which are so many: all in one transaction, or none."""
+
+    def held(self, table: str, waiting: Callable[[], object]) -> AbstractContextManager[None]:
+        """Be the only session that holds the table; `waiting` is called before waiting for another one."""
+
+
+@runtime_checkable
+class KeepsTables(Protocol):
+    """What an engine has in addition that can keep tables beyond its session."""
+
+    lasting: LastingTables

@@ -19,7 +19,7 @@ _IN_USE = ".offerwise-in-use"
 
 @dataclass(frozen=True)
 class SpillFolder:
-    """A folder of this process under the machine's temporary one.
+    """A folder of this process.
 
     Attributes:
         path: The folder.
@@ -30,22 +30,24 @@ class SpillFolder:
     lock: int
 
     @classmethod
-    def make(cls) -> SpillFolder:
-        """A new folder; those of processes that were killed are taken away.
+    def make(cls, parent: Path | None = None) -> SpillFolder:
+        """A new folder under `parent`, else the machine's temporary one; those of processes that were killed are taken away.
 
         Raises:
-            OutsideError: The temporary folder of the machine cannot be written.
+            OutsideError: The folder around it cannot be written.
         """
+        around = parent or Path(tempfile.gettempdir())
         try:
-            _sweep(Path(tempfile.gettempdir()))
-            path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+            around.mkdir(parents=True, exist_ok=True)
+            _sweep(around)
+            path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=around))
             lock = os.open(path / _IN_USE, os.O_CREAT | os.O_RDWR, 0o600)
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError as error:
             raise OutsideError(
                 f"Could not make a temporary folder: {error.strerror}",
                 "Nothing was changed",
-                "Make room in the machine's temporary folder, or name another one in TMPDIR",
+                f"Make room in {around}, or name another folder" + ("" if parent else " in TMPDIR"),
             ) from error
         return cls(path, lock)
 

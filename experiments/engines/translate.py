@@ -66,7 +66,7 @@ def translate(
 
     `/` is over doubles and NULL where the divisor is 0, `%` is NULL there; integers are 64 bits wide; a
     product is a double unless both factors are integers; sums and differences of decimals stay decimals;
-    texts compare by their UTF-8 bytes; times without zone are local in `zone`; `days_between` counts calendar
+    texts compare by their UTF-8 bytes, and change case character for character; times without zone are local in `zone`; `days_between` counts calendar
     days in `zone`.
 
     Args:
@@ -282,7 +282,8 @@ class _Builder:
             first, *others = self._unified(list(_branches(node)))
             return exp.Coalesce(this=first, expressions=others)
         if isinstance(node, exp.Lower | exp.Upper):
-            return type(node)(this=self.build(node.this))
+            mapped = self.engine.lower if isinstance(node, exp.Lower) else self.engine.upper
+            return mapped(self.build(node.this))
         if isinstance(node, DaysBetween):
             return self.engine.days_between(self._day(node.this), self._day(node.expression))
         if isinstance(node, exp.In | exp.Between | exp.Like | _Comparison):
