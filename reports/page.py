@@ -20,10 +20,11 @@ from reports.narrator import Narrator
 from reports.plans import (
     assigned_table,
     balance_table,
+    contact_levels_table,
+    entry_table,
     guardrail_power_table,
     plan_table,
     power_table,
-    refused_table,
 )
 from reports.policies import (
     learners_table,
@@ -270,7 +271,8 @@ def _beforehand(narrator: Narrator, documents: Documents) -> tuple[Section, ...]
     if assignment is not None:
         folded = (
             assigned_table(narrator, assignment),
-            refused_table(narrator, assignment.eligible, assignment.refused),
+            entry_table(narrator, assignment),
+            contact_levels_table(narrator, assignment.contact_levels),
             balance_table(narrator, assignment),
         )
         sections.append(_section(narrator, "draw", folded=folded))

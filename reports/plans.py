@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from experiments.documents import ArmPower, Assignment, Balance, Design, GuardrailPower
+from experiments.documents import ArmPower, Assignment, Balance, ContactLevel, Design, GuardrailPower
 from reports.narrator import Narrator
 from reports.tables import Cell, Column, Row, Table, absent, row, words
 
@@ -135,8 +135,77 @@ def _guardrail_power_row(narrator: Narrator, rail: GuardrailPower) -> Row:
     )
 
 
-def refused_table(narrator: Narrator, eligible: int, refused: Mapping[str, int]) -> Table:
-    """Who could not enter, by the first rule that kept them out."""
+def entry_table(narrator: Narrator, document: Design | Assignment) -> Table:
+    """Who could enter: how many each rule removed, in order; by reason where the document knows no rules."""
+    if not document.rules:
+        return _refused_table(narrator, document.eligible, document.refused)
+    say, count = narrator.say, narrator.numbers.count
+    lines = [
+        row(
+            [
+                words(narrator.say_or(f"rule.{rule.refusal}", rule.refusal)),
+                words(rule.text, rule.key),
+                words(count(rule.members)),
+                words(count(rule.left)),
+            ]
+        )
+        for rule in document.rules
+    ]
+    eligible = [words(say("rule.eligible")), words(""), words(""), words(count(document.eligible))]
+    return Table(
+        name="refused",
+        title=say("refused.title"),
+        about=say("removals.about"),
+        columns=(
+            Column(say("column.rule"), align="left"),
+            Column(say("removals.says"), align="left"),
+            Column(say("removals.removed")),
+            Column(say("removals.left")),
+        ),
+        rows=(*lines, row(eligible, strong=True)),
+    )
+
+
+def contact_levels_table(narrator: Narrator, levels: Sequence[ContactLevel]) -> Table:
+    """How the members of each stage stand to the contact policy; no row without a policy."""
+    say, count = narrator.say, narrator.numbers.count
+    return Table(
+        name="contact_levels",
+        title=say("contact_levels.title"),
+        about=say("contact_levels.about"),
+        columns=(
+            Column(say("contact_levels.stage"), align="left"),
+            Column(say("contact_levels.kind"), align="left"),
+            Column(say("contact_levels.window")),
+            Column(say("contact_levels.bounds")),
+            Column(say("column.members")),
+            Column(say("contact_levels.below")),
+            Column(say("contact_levels.reached")),
+        ),
+        rows=tuple(
+            row(
+                [
+                    words(level.stage),
+                    words(narrator.say_or(f"contact_levels.{level.kind}", level.kind)),
+                    words(count(level.days)),
+                    words(_bounds(narrator, level)),
+                    words(count(level.members)),
+                    Cell(count(level.below_floor), status="warn" if level.below_floor else "pass"),
+                    words(count(level.at_ceiling)),
+                ]
+            )
+            for level in levels
+        ),
+    )
+
+
+def _bounds(narrator: Narrator, level: ContactLevel) -> str:
+    ceiling = narrator.say("contact_levels.no_ceiling") if level.ceiling is None else str(level.ceiling)
+    return f"{level.floor} – {ceiling}"
+
+
+def _refused_table(narrator: Narrator, eligible: int, refused: Mapping[str, int]) -> Table:
+    """Who could not enter, by the first reason that kept them out."""
     say = narrator.say
     lines = [*refused.items(), ("eligible", eligible)]
     return Table(

@@ -118,7 +118,13 @@ def _arms(narrator: Narrator) -> Table:
 def show_design(console: Console, design: Design, experiment: Experiment) -> None:
     """The plan: whether it works, its figures, what each arm and each guardrail can show."""
     from reports.looks import planned_looks_table
-    from reports.plans import guardrail_power_table, plan_table, power_table, refused_table
+    from reports.plans import (
+        contact_levels_table,
+        entry_table,
+        guardrail_power_table,
+        plan_table,
+        power_table,
+    )
 
     narrator = Narrator.of(experiment)
     _heading(console, narrator.say("terminal.design", id=design.experiment))
@@ -127,7 +133,8 @@ def show_design(console: Console, design: Design, experiment: Experiment) -> Non
         power_table(narrator, design),
         guardrail_power_table(narrator, design),
         planned_looks_table(narrator, design),
-        refused_table(narrator, design.eligible, design.refused),
+        entry_table(narrator, design),
+        contact_levels_table(narrator, design.contact_levels),
     ):
         draw_table(console, table)
     console.print()
@@ -140,13 +147,14 @@ def show_design(console: Console, design: Design, experiment: Experiment) -> Non
 
 def show_assign(console: Console, assignment: Assignment, experiment: Experiment) -> None:
     """The draw: members of each arm, who was refused, and the balance."""
-    from reports.plans import assigned_table, balance_table, refused_table
+    from reports.plans import assigned_table, balance_table, contact_levels_table, entry_table
 
     narrator = Narrator.of(experiment)
     _heading(console, narrator.say("terminal.assignment", id=assignment.experiment))
     for table in (
         assigned_table(narrator, assignment),
-        refused_table(narrator, assignment.eligible, assignment.refused),
+        entry_table(narrator, assignment),
+        contact_levels_table(narrator, assignment.contact_levels),
         balance_table(narrator, assignment),
     ):
         draw_table(console, table)

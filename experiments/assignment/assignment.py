@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from experiments.assignment.assigned import assigned_of_audience
 from experiments.assignment.balance import balance
 from experiments.assignment.draws import arm_hash, bound, leading, purpose_hash
 from experiments.assignment.ledger import Ledger, hold, ledger_rows
@@ -56,7 +55,7 @@ def assign(experiment: Experiment) -> Assignment:
         _add_batch(experiment, audience, ledger)
         ledger.read(_LEDGER)
         lists = write_send_lists(experiment, _LEDGER)
-    assigned = assigned_of_audience(experiment, audience)
+    experiment.progress("Comparing the arms before the experiment")
     sampled = ledger.state().members
     return Assignment(
         experiment=definition.id,
@@ -64,8 +63,10 @@ def assign(experiment: Experiment) -> Assignment:
         sampled=sampled,
         refused=audience.refused,
         arms=_arms(experiment, sampled),
-        balance=balance(experiment, assigned),
+        balance=balance(experiment, audience, _LEDGER),
         files=AssignmentFiles(ledger.place, {arm: str(path) for arm, path in lists.items()}),
+        rules=audience.rules,
+        contact_levels=audience.contact_levels,
     )
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date, time
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from experiments.definition.block import Block, ColumnName, ExactShare, Slug
 from experiments.definition.contact_policy import ContactCap, ContactKind, ContactPolicy
 from experiments.definition.errors import BadValueError
 from experiments.definition.expressions import OTHERWISE, Expression
 from experiments.definition.origin import KeyPath
+from experiments.definition.segment_grid import SegmentGrid, is_one_of, segments_of, values_of
 
 ROW_NUMBER = "row_number"
 
@@ -87,6 +88,16 @@ class Audience(Block):
     """A member is in one running test of a group at a time."""
     segments: tuple[Segment, ...] = ()
     """The first segment whose condition holds is the member's."""
+    segment_grid: SegmentGrid | None = Field(default=None, min_length=1)
+    """Instead of `segments`, one for each cell of a crossing: features or columns with their values or groups of values."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_grid(cls, written: Any) -> Any:
+        """A grid is resolved into its segments, so that the lock holds each of them."""
+        if not isinstance(written, Mapping) or "segment_grid" not in written or "segments" in written:
+            return written
+        return {**written, "segments": segments_of(written["segment_grid"])}
 
     def conditions(self) -> Iterator[tuple[KeyPath, Expression]]:
         """Every condition over members and features, with the key where it stands."""
@@ -103,7 +114,9 @@ class Audience(Block):
         for place, cap in enumerate(self.contact_caps):
             if cap.when is not None:
                 yield ("audience", "contact_caps", place, "when"), cap.when
-        for place, segment in enumerate(self.segments):
+        for name, cells in (self.segment_grid or {}).items():
+            yield ("audience", "segment_grid", name), is_one_of(name, values_of(cells))
+        for place, segment in enumerate(self.segments if self.segment_grid is None else ()):
             if isinstance(segment.when, Expression):
                 yield ("audience", "segments", place, "when"), segment.when
 

@@ -92,7 +92,8 @@ class Draft:
     @property
     def has_no_segments(self) -> bool:
         """Whether the audience is known to have no segments, rather than faulty ones."""
-        return self.audience is not None and not self.audience.segments and self.sound("audience", "segments")
+        sound = self.sound("audience", "segments") and self.sound("audience", "segment_grid")
+        return self.audience is not None and not self.audience.segments and sound
 
     def is_event_metric(self, name: str) -> bool:
         """Whether a metric reads rows of an event source in a window."""

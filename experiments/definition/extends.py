@@ -55,7 +55,7 @@ def _resolve(file: YamlFile, above: tuple[Path, ...]) -> Resolved:
     except InputError as error:
         raise InputError(file.faults + error.faults) from None
     merged_places = {**brand.places, (): places[()]}
-    data = _merge(brand.data, own, (), merged_places, places)
+    data = merge(brand.data, own, (), merged_places, places)
     return Resolved(file.path, file.text, data, merged_places, file.faults + brand.faults)
 
 
@@ -77,20 +77,21 @@ def _read_brand(file: YamlFile, above: tuple[Path, ...]) -> YamlFile:
     return read_yaml(path)
 
 
-def _merge(
+def merge(
     base: Mapping[str, Any],
     own: Mapping[str, Any],
     at: KeyPath,
     places: dict[KeyPath, Place],
     own_places: Mapping[KeyPath, Place],
 ) -> dict[str, Any]:
+    """`own` over `base`: maps merge, everything else is `own`'s; `places` becomes the place of what is kept."""
     merged = dict(base)
     for key, value in own.items():
         here = (*at, key)
         before = base.get(key)
         if isinstance(before, Mapping) and isinstance(value, Mapping):
             places[here] = own_places[here]
-            merged[key] = _merge(before, value, here, places, own_places)
+            merged[key] = merge(before, value, here, places, own_places)
             continue
         for key_path in [known for known in places if known[: len(here)] == here]:
             del places[key_path]

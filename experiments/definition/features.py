@@ -105,17 +105,18 @@ class Feature(Block):
 
 
 def stages_of(feature: Feature) -> StageDays:
-    """The half-open ranges of a feature's stages, whether a preset's or its own."""
-    assert feature.stages is not None, "asked of features with stages only"
-    return STAGES[feature.stages] if isinstance(feature.stages, str) else feature.stages
+    """The half-open ranges of a feature's stages, whether a preset's or its own; none where it has no stages."""
+    if isinstance(feature.stages, str):
+        return STAGES.get(feature.stages, {})
+    return feature.stages or {}
 
 
 def stage_names(feature: Feature) -> tuple[str, ...]:
     """Every value that a feature of stages or layers may have, in order; empty for other features."""
     if feature.layers is not None:
         return LAYERS
-    if feature.stages is None:
-        return ()
-    if isinstance(feature.never, StagesOfNever):
-        return (*stages_of(feature), *feature.never.stages)
-    return (*stages_of(feature), *([feature.never] if feature.never is not None else []))
+    stages = stages_of(feature)
+    if not stages or feature.never is None:
+        return tuple(stages)
+    never = feature.never.stages if isinstance(feature.never, StagesOfNever) else [feature.never]
+    return (*stages, *never)

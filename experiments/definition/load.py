@@ -14,6 +14,7 @@ from experiments.definition.lock import canonical, sha256
 from experiments.definition.model import Definition
 from experiments.definition.origin import Origin, dotted, place_of
 from experiments.definition.rules import check
+from experiments.definition.scenario import with_scenario
 
 
 def load(path: str | Path) -> Definition:
@@ -22,7 +23,7 @@ def load(path: str | Path) -> Definition:
     Raises:
         InputError: With every fault of the file and of the files it extends, each at its line.
     """
-    resolved = resolve(Path(path))
+    resolved = with_scenario(resolve(Path(path)))
     try:
         definition = Definition.model_validate(resolved.data, by_alias=True, by_name=False)
         problems, draft = [], Draft.of(definition, resolved.data)

@@ -26,6 +26,8 @@ class _Measured(Block):
     """So many days from the planned send time; for event sources only."""
     missing: Missing | None = None
     """What a missing value in the member's own row means."""
+    of_others: bool | None = None
+    """Whether other people than the member do it (friends who are brought), so that one arm's members may change another's."""
 
 
 class BinaryMetric(_Measured):

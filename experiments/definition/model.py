@@ -13,9 +13,10 @@ from experiments.definition.audience import Assignment, Audience, Holdout, Send,
 from experiments.definition.block import Block, Name, Slug
 from experiments.definition.features import Feature
 from experiments.definition.goals import Decision, Design, Goals
-from experiments.definition.metrics import Metric
+from experiments.definition.metrics import BinaryMetric, CountMetric, Metric, SumMetric
 from experiments.definition.origin import Origin
 from experiments.definition.policy import Rollout, Tracking, Uplift
+from experiments.definition.scenario import Scenario
 
 MEMBERS = "members"
 """The data source with one row for each member."""
@@ -41,6 +42,8 @@ class Definition(Block):
     """Three letters; every amount is in it."""
     timezone: str
     """An IANA name; every date and hour is local to it."""
+    scenario: Scenario | None = None
+    """A kind of campaign whose usual features, audience, primary metric and window fill what the file leaves open."""
     data: Mapping[Name, Source]
     """Name to file or table; `members` has one row for each member."""
     features: Mapping[Name, Feature] = Field(default_factory=dict)
@@ -102,6 +105,14 @@ class Definition(Block):
     def zone(self) -> ZoneInfo:
         """The time zone of every date and hour in the file."""
         return ZoneInfo(self.timezone)
+
+    @property
+    def metrics_of_others(self) -> tuple[str, ...]:
+        """The metrics that other people than the member decide, whom members of several arms may know."""
+        measured = (BinaryMetric, SumMetric, CountMetric)
+        return tuple(
+            name for name, metric in self.metrics.items() if isinstance(metric, measured) and metric.of_others
+        )
 
     def arm(self, arm_id: str) -> Arm:
         """The arm of that id; KeyError where there is none."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from experiments.definition.extends import EXTENDS
 from experiments.definition.model import Definition
+from experiments.definition.scenario import SCENARIO
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -17,7 +18,7 @@ def json_schema() -> dict[str, Any]:
     """The schema, in JSON Schema draft 2020-12.
 
     It knows each key by itself; what `offerwise validate` finds between keys and in the data is not in it. In a
-    file with `extends` nothing is required, because the brand's file may hold it.
+    file with `extends` or `scenario` nothing is required, because the brand's file or the scenario may hold it.
 
     >>> json_schema()["$defs"]["Definition"]["required"][:3]
     ['version', 'id', 'title']
@@ -38,7 +39,7 @@ def json_schema() -> dict[str, Any]:
         "title": "An Offerwise experiment",
         "type": "object",
         "properties": {EXTENDS: extends},
-        "if": {"required": [EXTENDS]},
+        "if": {"anyOf": [{"required": [EXTENDS]}, {"required": [SCENARIO]}]},
         "then": {"$ref": f"{_DEFS}{_PARTIAL}Definition"},
         "else": {"$ref": f"{_DEFS}Definition"},
         "$defs": blocks | partial,

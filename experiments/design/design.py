@@ -13,7 +13,7 @@ from experiments.design.cost import expected_cost
 from experiments.design.history import Past, measure_history, measure_recorded
 from experiments.design.plan import Plan
 from experiments.design.verdict import judge_plan
-from experiments.documents import Design
+from experiments.documents import ContactLevel, Design, RuleRemoval
 from experiments.experiment import Experiment
 from experiments.inference.corrections import control_share
 from experiments.measurement.windows import longest_window
@@ -27,11 +27,15 @@ class Available:
         eligible: Members who may enter, or who are assigned where another system drew the arms.
         refused: Reason to the members who may not.
         members: Arm to its members.
+        rules: How many each rule of the audience removed, in order.
+        contact_levels: How each stage stands to the contact policy.
     """
 
     eligible: int
     refused: Mapping[str, int]
     members: Mapping[str, int]
+    rules: tuple[RuleRemoval, ...] = ()
+    contact_levels: tuple[ContactLevel, ...] = ()
 
 
 def design(experiment: Experiment) -> Design:
@@ -54,7 +58,9 @@ def design(experiment: Experiment) -> Design:
         past = measure_history(experiment, catalogue)
         audience = build_audience(experiment, catalogue)
         members = planned_members(definition, audience.eligible)
-        available = Available(audience.eligible, audience.refused, members)
+        available = Available(
+            audience.eligible, audience.refused, members, audience.rules, audience.contact_levels
+        )
     return plan_design(
         definition, available, past, Sentences(definition, experiment.words, experiment.arguments)
     )
@@ -100,6 +106,8 @@ def plan_design(definition: Definition, available: Available, past: Past, senten
         next_step=judged.next_step,
         inflation=plan.inflation,
         looks=plan.looks(),
+        rules=available.rules,
+        contact_levels=available.contact_levels,
     )
 
 

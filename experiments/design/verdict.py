@@ -39,7 +39,7 @@ def judge_plan(plan: Plan, eligible: int, sentences: Sentences) -> PlanVerdict:
         *_underpowered(plan, arms, sentences),
     ]
     notes = [*_powered(plan, arms, sentences, feasible=not against), *_weak_guardrails(plan, sentences)]
-    notes += [*_by_unit(plan, sentences), *_looks(plan, sentences)]
+    notes += [*_interference(plan, sentences), *_by_unit(plan, sentences), *_looks(plan, sentences)]
     notes += [*_budget(plan, eligible, sentences), *_control_share(plan, sentences)]
     if against:
         return PlanVerdict(False, (*against, *notes), sentences.next_step("redesign"))
@@ -128,6 +128,16 @@ def _by_unit(plan: Plan, sentences: Sentences) -> list[Reason]:
         "alone": f"{plan.total / metric.design_effect:,.0f}",
     }
     return [sentences.plan("by_unit", **facts)]
+
+
+def _interference(plan: Plan, sentences: Sentences) -> list[Reason]:
+    """Outcomes of other people: members of one arm may change those of another, which no randomisation of members undoes."""
+    metrics = plan.definition.metrics_of_others
+    if not metrics:
+        return []
+    return [
+        sentences.plan("interference", metrics=sentences.words.say(PACKAGE, "figure.comma").join(metrics))
+    ]
 
 
 def _looks(plan: Plan, sentences: Sentences) -> list[Reason]:

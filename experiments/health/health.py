@@ -24,9 +24,9 @@ def check_health(
     """Every check that applies, in the order in which people read them.
 
     The split (`arm_missing, sample_ratio, sample_ratio_by_segment, sample_ratio_by_day, duplicates,
-    sample_below_plan`), the outcomes (`window_open, heavy_tails, missingness`), and for arms that Offerwise drew whether
-    the definition still is the one that was locked (`definition_changed`). A p-value below `invalid_if.srm_p_below`
-    (below .001 for missingness) fails, one below .01 warns.
+    sample_below_plan`), the outcomes (`window_open, heavy_tails, missingness, interference`), and for arms that
+    Offerwise drew whether the definition still is the one that was locked (`definition_changed`). A p-value below
+    `invalid_if.srm_p_below` (below .001 for missingness) fails, one below .01 warns.
     """
     definition = experiment.definition
     wording = HealthWording(definition, experiment.words)

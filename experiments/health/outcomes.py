@@ -39,6 +39,10 @@ class OutcomeHealth:
         yield from self._heavy_tails()
         for name in self.definition.metrics:
             yield from self._missingness(self.measurement.metrics[name])
+        if metrics := self.definition.metrics_of_others:
+            yield self.wording.told(
+                "interference", "warn", "interference", metrics=self.wording.listed(metrics)
+            )
 
     def _window_open(self) -> HealthCheck:
         """An open window fails, unless this is an interim look, which counts the members whose window has closed."""

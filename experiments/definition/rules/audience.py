@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import prod
+
+from sqlglot import exp
 
 from experiments.definition.audience import Audience, Segment
 from experiments.definition.draft import Draft, Problem
-from experiments.definition.expressions import OTHERWISE
+from experiments.definition.expressions import OTHERWISE, Expression
+from experiments.definition.features import stage_names
 from experiments.definition.origin import KeyPath
-from experiments.definition.suggest import nearest
+from experiments.definition.segment_grid import SegmentGrid, values_of
+from experiments.definition.suggest import choose, nearest
+
+MOST_CELLS = 200
+"""A grid with more segments is one whose cells are too small to be read."""
 
 
 def check_audience(draft: Draft) -> Iterator[Problem]:
@@ -16,8 +24,11 @@ def check_audience(draft: Draft) -> Iterator[Problem]:
     if draft.audience is None:
         return
     yield from _check_snapshot(draft, draft.audience)
-    if draft.sound("audience", "segments"):
+    if draft.audience.segment_grid is not None:
+        yield from _check_grid(draft, draft.audience.segment_grid)
+    elif draft.sound("audience", "segments"):
         yield from _check_segments(draft.audience.segments)
+    yield from _check_stages(draft, draft.audience)
     for key, lists in (
         ("exclude_lists", draft.audience.exclude_lists),
         ("exempt_lists", draft.audience.exempt_lists or ()),
@@ -66,3 +77,36 @@ def _check_segments(segments: Sequence[Segment]) -> Iterator[Problem]:
             yield Problem(
                 last, "members outside of all segments have none", "add a last segment with `when: otherwise`"
             )
+
+
+def _check_grid(draft: Draft, grid: SegmentGrid) -> Iterator[Problem]:
+    key: KeyPath = ("audience", "segment_grid")
+    if draft.says("audience", "segments"):
+        yield Problem(key, "stands beside `segments`", "keep one of the two")
+    for name, cells in grid.items():
+        values = values_of(cells)
+        for value in dict.fromkeys(value for value in values if values.count(value) > 1):
+            yield Problem((*key, name), f"`{value}` stands twice", "let each value stand in one cell")
+    count = prod(len(cells) for cells in grid.values())
+    if count > MOST_CELLS:
+        cause = f"the grid has {count} cells, {MOST_CELLS} are the most"
+        yield Problem(key, cause, "group values: a segment needs members enough to tell its effect")
+
+
+def _check_stages(draft: Draft, audience: Audience) -> Iterator[Problem]:
+    """A stage that is misspelt in a condition would take nobody, and nobody would see why."""
+    names = {name: stage_names(feature) for name, feature in draft.features.items()}
+    for key, condition in audience.conditions():
+        for feature, value in _compared(condition):
+            known = names.get(feature, ())
+            if known and value not in known:
+                yield Problem(key, f"`{feature}` has no stage `{value}`", choose(value, known, "stage"))
+
+
+def _compared(condition: Expression) -> Iterator[tuple[str, str]]:
+    """The texts with which columns are compared for equality."""
+    for node in condition.tree.find_all(exp.EQ, exp.NEQ, exp.In):
+        parts = [node.this, *(node.expressions if isinstance(node, exp.In) else [node.expression])]
+        columns = [part.name for part in parts if isinstance(part, exp.Column)]
+        texts = [part.name for part in parts if isinstance(part, exp.Literal) and part.is_string]
+        yield from ((column, text) for column in columns for text in texts)
