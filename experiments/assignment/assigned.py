@@ -12,7 +12,6 @@ from experiments.assignment.open_ledger import open_ledger
 from experiments.assignment.strata import stratum_name
 from experiments.audience.audience import (
     PROFILE,
-    Audience,
     build_audience,
     carried,
     snapshot_of,
@@ -83,13 +82,6 @@ def _refuse_other_arms(experiment: Experiment, assigned: Assigned) -> None:
     drawn = {str(row["arm"]) for row in fetch_rows(experiment.engine, query)}
     if drawn - {arm.id for arm in experiment.definition.all_arms}:
         refuse_changes(assigned.differences)
-
-
-def assigned_of_audience(experiment: Experiment, audience: Audience) -> Assigned:
-    """Everybody in the ledger, with what an audience that is already built knows of them."""
-    names = [name for name in audience.columns if not is_reserved(name)]
-    known = {name: column(name, PROFILE) for name in names}
-    return _from_ledger(experiment, relation(audience.relation, PROFILE), known)
 
 
 def _from_ledger(experiment: Experiment, members: exp.Expr, known: Mapping[str, exp.Expr]) -> Assigned:

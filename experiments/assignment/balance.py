@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from sqlglot import exp
 
-from experiments.assignment.assigned import Assigned
+from experiments.audience.audience import PROFILE, Audience
 from experiments.definition.arms import CONTROL
+from experiments.definition.audience import SEGMENT
+from experiments.definition.columns import is_reserved
 from experiments.documents import Balance
-from experiments.engines.protocol import ColumnType
+from experiments.engines.protocol import ColumnType, Engine
 from experiments.experiment import Experiment
 from experiments.queries import as_double, column, fetch_rows, is_null, named, relation
 
+_RELATION = "balanced"
 _MAX_VALUES = 50
 """A text with more values than this is an identifier rather than a feature."""
-_OF_ASSIGNMENT = frozenset({"member", "arm", "stratum", "batch", "propensity", "planned_send_at"})
 
 
-def balance(experiment: Experiment, assigned: Assigned) -> tuple[Balance, ...]:
+def balance(experiment: Experiment, audience: Audience, ledger: str) -> tuple[Balance, ...]:
     """The largest standardised difference between any arm and control, for each feature known before the snapshot.
 
     |mean_arm - mean_control| / sqrt((variance_arm + variance_control) / 2), over members whose value is known
@@ -27,55 +29,68 @@ def balance(experiment: Experiment, assigned: Assigned) -> tuple[Balance, ...]:
     and the largest of these is shown; so does a boolean. A feature without variance in both arms has 0; one
     that control does not know is left out.
 
+    Args:
+        experiment: The experiment.
+        audience: What is known of the members.
+        ledger: The relation of everybody assigned.
+
     Returns:
         One row a feature, the largest difference first.
     """
-    found = [
-        Balance(name, largest)
-        for name, kind in assigned.columns.items()
-        if name not in _OF_ASSIGNMENT and (largest := _largest(experiment, assigned, name, kind)) is not None
+    engine = experiment.engine
+    kinds = {name: kind for name, kind in audience.columns.items() if not is_reserved(name)}
+    members = relation(audience.relation, PROFILE)
+    same = exp.EQ(this=column("member", PROFILE), expression=column("member", ledger))
+    query = exp.select(named(column("arm", ledger), "arm"), named(column(SEGMENT, ledger), SEGMENT))
+    query = query.select(*(named(column(name, PROFILE), name) for name in kinds))
+    engine.create(_RELATION, query.from_(relation(ledger)).join(members, on=same, join_type="left"))
+    texts = [name for name, kind in kinds.items() if kind in {ColumnType.TEXT, ColumnType.BOOLEAN}]
+    numbers = [name for name, kind in kinds.items() if kind.is_numeric]
+    found = {**_of_numbers(engine, numbers), **_of_texts(engine, [SEGMENT, *texts])}
+    rows = [Balance(name, found[name]) for name in (SEGMENT, *kinds) if name in found]
+    return tuple(sorted(rows, key=lambda row: -row.max_standardised_difference))
+
+
+def _of_numbers(engine: Engine, names: Sequence[str]) -> Mapping[str, float]:
+    if not names:
+        return {}
+    query = exp.select(named(column("arm"), "arm"))
+    for place, name in enumerate(names):
+        value = as_double(column(name))
+        mean, variance = exp.Avg(this=value), exp.Variance(this=value.copy())
+        query = query.select(named(mean, f"mean_{place}"), named(variance, f"variance_{place}"))
+    rows = fetch_rows(engine, query.from_(relation(_RELATION)).group_by(column("arm")))
+    found = {}
+    for place, name in enumerate(names):
+        arms = {
+            row["arm"]: (row[f"mean_{place}"], row[f"variance_{place}"] or 0.0)
+            for row in rows
+            if row[f"mean_{place}"] is not None
+        }
+        if CONTROL in arms:
+            found[name] = max(_difference(one, arms[CONTROL]) for one in arms.values())
+    return found
+
+
+def _of_texts(engine: Engine, names: Sequence[str]) -> Mapping[str, float]:
+    different = [
+        named(exp.Count(this=exp.Distinct(expressions=[engine.as_key(column(name))])), f"values_{place}")
+        for place, name in enumerate(names)
     ]
-    return tuple(sorted(found, key=lambda row: -row.max_standardised_difference))
+    (counts,) = fetch_rows(engine, exp.select(*different).from_(relation(_RELATION)))
+    few = [name for place, name in enumerate(names) if counts[f"values_{place}"] <= _MAX_VALUES]
+    largest = {name: max(_of_values(engine, name), default=None) for name in few}
+    return {name: difference for name, difference in largest.items() if difference is not None}
 
 
-def _largest(experiment: Experiment, assigned: Assigned, name: str, kind: ColumnType) -> float | None:
-    if kind.is_numeric:
-        arms = _numbers(experiment, assigned, name)
-        return (
-            max((_difference(one, arms[CONTROL]) for one in arms.values()), default=None)
-            if CONTROL in arms
-            else None
-        )
-    if kind in {ColumnType.TEXT, ColumnType.BOOLEAN}:
-        return max(_of_values(experiment, assigned, name), default=None)
-    return None
-
-
-def _numbers(experiment: Experiment, assigned: Assigned, name: str) -> Mapping[str, tuple[float, float]]:
-    """Arm to mean and variance."""
-    value = as_double(column(name))
-    query = exp.select(
-        named(column("arm"), "arm"),
-        named(exp.Avg(this=value), "mean"),
-        named(exp.Variance(this=value.copy()), "variance"),
-    ).from_(relation(assigned.relation))
-    rows = fetch_rows(experiment.engine, query.group_by(column("arm")))
-    return {row["arm"]: (row["mean"], row["variance"] or 0.0) for row in rows if row["mean"] is not None}
-
-
-def _of_values(experiment: Experiment, assigned: Assigned, name: str) -> Iterator[float]:
-    """The largest difference of each value's share; nothing where there are too many values."""
-    value = experiment.engine.as_key(column(name))
+def _of_values(engine: Engine, name: str) -> Iterator[float]:
+    """The largest difference of each value's share."""
+    value = engine.as_key(column(name))
     query = exp.select(
         named(column("arm"), "arm"), named(value, "value"), named(exp.Count(this=exp.Star()), "members")
-    ).from_(relation(assigned.relation))
+    ).from_(relation(_RELATION))
     known = exp.not_(is_null(column(name)))
-    values = exp.select(exp.Count(this=exp.Distinct(expressions=[value.copy()]))).from_(
-        relation(assigned.relation)
-    )
-    if experiment.engine.rows(values)[0][0] > _MAX_VALUES:
-        return
-    rows = fetch_rows(experiment.engine, query.where(known).group_by(column("arm"), value.copy()))
+    rows = fetch_rows(engine, query.where(known).group_by(column("arm"), value.copy()))
     totals: dict[str, int] = {}
     for row in rows:
         totals[row["arm"]] = totals.get(row["arm"], 0) + int(row["members"])

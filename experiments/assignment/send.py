@@ -18,6 +18,7 @@ from experiments.experiment import Experiment
 from experiments.queries import column, named, number, relation, when
 
 _MINUTE = timedelta(minutes=1)
+_TIMES = "send_times"
 
 
 @dataclass(frozen=True)
@@ -84,23 +85,38 @@ def write_send_lists(experiment: Experiment, ledger: str) -> Mapping[str, Path]:
     """
     folder = experiment.workspace.send_lists
     files = {arm.id: folder / f"{arm.id}.csv" for arm in experiment.definition.offer_arms}
+    _write_out_times(experiment, ledger)
     for arm in experiment.definition.offer_arms:
         experiment.progress(f"Writing the send list of {arm.id}")
         experiment.engine.write(_send_list(experiment, ledger, arm), files[arm.id])
     return files
 
 
+def _write_out_times(experiment: Experiment, ledger: str) -> None:
+    """Each planned moment as people read it: there are far fewer of these than members."""
+    planned = column("planned_send_at", "moments")
+    moments = exp.select(column("planned_send_at")).distinct().from_(relation(ledger)).subquery("moments")
+    text = experiment.engine.local_text(planned, experiment.definition.zone)
+    query = exp.select(named(planned.copy(), "planned_send_at"), named(text, "local")).from_(moments)
+    experiment.engine.create(_TIMES, query)
+
+
 def _send_list(experiment: Experiment, ledger: str, arm: Arm) -> exp.Select:
-    engine, planned = experiment.engine, column("planned_send_at")
+    engine, planned = experiment.engine, column("planned_send_at", ledger)
     return (
         exp.select(
-            named(column("member"), "member"),
-            named(column("arm"), "arm"),
+            named(column("member", ledger), "member"),
+            named(column("arm", ledger), "arm"),
             named(exp.Literal.string(arm.channel or ""), "channel"),
             named(exp.Literal.string("; ".join(arm.templates)), "template"),
-            named(engine.local_text(planned, experiment.definition.zone), "planned_send_at"),
+            named(column("local", _TIMES), "planned_send_at"),
         )
         .from_(relation(ledger))
-        .where(exp.EQ(this=column("arm"), expression=exp.Literal.string(arm.id)))
-        .order_by(column("planned_send_at", ledger), engine.collated(column("member")))
+        .join(
+            relation(_TIMES),
+            on=exp.EQ(this=planned, expression=column("planned_send_at", _TIMES)),
+            join_type="left",
+        )
+        .where(exp.EQ(this=column("arm", ledger), expression=exp.Literal.string(arm.id)))
+        .order_by(planned.copy(), engine.collated(column("member", ledger)))
     )

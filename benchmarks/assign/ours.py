@@ -1,0 +1,41 @@
+"""Runs `assign` once, as the command does, and prints what it took.
+
+    python -m benchmarks.assign.ours DEFINITION.yml OUT THREADS MEMORY
+
+Prints one JSON object: `wall` and `cpu` in seconds, from the open definition to the document, and `members` assigned.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+
+from offerwise.journey import Journey
+from offerwise.opening import open_experiment
+
+
+def main(definition: str, out: str, threads: str, memory: str) -> None:
+    """Assigns into an empty folder."""
+    started, before = time.perf_counter(), _cpu()
+
+    def tell(doing: str) -> None:
+        print(
+            f"{time.perf_counter() - started:8.2f} s, CPU {_cpu() - before:7.2f} s: {doing}", file=sys.stderr
+        )
+
+    engine = f"duckdb://?threads={threads}&memory_limit={memory}"
+    with open_experiment(definition, engine=engine, out=out, progress=tell) as experiment:
+        document = Journey(experiment).assign()
+    took = {"wall": time.perf_counter() - started, "cpu": _cpu() - before}
+    print(json.dumps({**took, "members": document.sampled}))
+
+
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
