@@ -35,13 +35,15 @@ def main(database: str, definition: str, times: str) -> None:
         units = build_units(experiment, catalogue, assigned_members(experiment, catalogue))
         spend, orders = units.metric_columns["spend"], units.metric_columns["orders"]
         sets = (*((name,) for name in units.metric_columns.values()), (spend, orders))
+        binary = units.binary_columns(experiment.definition)
         sentences = Sentences(experiment.definition, experiment.words)
 
         measured = measure(experiment, units)
 
         def query() -> None:
-            pilots = mean_pilots(experiment.engine, units.relation, units.metric_columns.values())
-            MomentsQuery(pilots, frozenset(), (), sets, units.numbers).run(experiment.engine, units.relation)
+            pilots = mean_pilots(experiment.engine, units.relation, units.metric_columns.values(), binary)
+            moments = MomentsQuery(pilots, frozenset(), (), sets, units.numbers, binary)
+            moments.run(experiment.engine, units.relation)
 
         def analysis() -> None:
             query()

@@ -10,7 +10,6 @@ from experiments.assignment.assigned import Assigned
 from experiments.assignment.draws import unit_key
 from experiments.definition.metrics import BinaryMetric, RatioMetric
 from experiments.definition.model import Definition
-from experiments.engines.protocol import Engine
 from experiments.experiment import Experiment
 from experiments.inference.clusters import ClusterSums
 from experiments.inference.moments import Moments, pool
@@ -159,11 +158,11 @@ def measure(experiment: Experiment, units: Units, everybody: Assigned | None = N
     whole = units.assigned if everybody is None else everybody
     assigned = units.members if everybody is None else count_members(experiment, everybody)
     counts = members_by_cell(units.members)
-    pilots = mean_pilots(engine, units.relation, _variables(units))
+    pilots = mean_pilots(engine, units.relation, _variables(units), units.binary_columns(definition))
     metrics: dict[str, MetricMoments] = {}
     for complete, names in _sample_groups(definition, units).items():
         asked = [_asked(definition, units, name) for name in names]
-        found = _moments(engine, units, complete, asked, pilots, counts)
+        found = _moments(experiment, units, complete, asked, pilots, counts)
         metrics |= _with_clusters(experiment, units, complete, found, pilots)
     return Measurement(
         counts=counts,
@@ -228,7 +227,7 @@ def _sample_groups(definition: Definition, units: Units) -> dict[tuple[str, ...]
 
 
 def _moments(
-    engine: Engine,
+    experiment: Experiment,
     units: Units,
     complete: tuple[str, ...],
     asked: list[_Asked],
@@ -238,8 +237,15 @@ def _moments(
     covariates = tuple(units.covariate_columns.values())
     sets = [(*each.variables, *covariates) for each in asked]
     raw_sets = [each.raw for each in asked if each.raw]
-    query = MomentsQuery(pilots, frozenset(covariates), complete, (*sets, *raw_sets), units.numbers)
-    answers = iter(query.run(engine, units.relation))
+    query = MomentsQuery(
+        pilots,
+        frozenset(covariates),
+        complete,
+        (*sets, *raw_sets),
+        units.numbers,
+        units.binary_columns(experiment.definition),
+    )
+    answers = iter(query.run(experiment.engine, units.relation))
     cells = [next(answers) for _ in asked]
     found: dict[str, MetricMoments] = {}
     for each, by_cell in zip(asked, cells, strict=True):

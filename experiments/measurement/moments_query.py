@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
@@ -26,17 +26,20 @@ from experiments.queries import (
 )
 
 
-def mean_pilots(engine: Engine, units: str, variables: Iterable[str]) -> Mapping[str, float]:
-    """The mean of each variable over all members who have it; 0 where nobody has.
+def mean_pilots(
+    engine: Engine, units: str, variables: Iterable[str], binary: Collection[str] = ()
+) -> Mapping[str, float]:
+    """The mean of each variable over all members who have it; 0 where nobody has, and for `binary` ones.
 
-    Sums of x - pilot keep the digits that sums of x lose when the mean dwarfs the deviation.
+    Sums of x - pilot keep the digits that sums of x lose when the mean dwarfs the deviation; sums of 0 and 1 lose none.
     """
-    names = list(dict.fromkeys(variables))
+    names = [name for name in dict.fromkeys(variables) if name not in binary]
+    known = dict.fromkeys(binary, 0.0)
     if not names:
-        return {}
+        return known
     means = (named(exp.Avg(this=column(name)), name) for name in names)
     (row,) = fetch_rows(engine, exp.select(*means).from_(relation(units)))
-    return {name: 0.0 if row[name] is None else float(row[name]) for name in names}
+    return known | {name: 0.0 if row[name] is None else float(row[name]) for name in names}
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class MomentsQuery:
         complete: Variables that a member must have to be counted.
         sets: Sets of variables whose products are wanted.
         numbers: The cells, by the numbers that members have in the column `CELL`.
+        binary: Variables that are 0 or 1 and have the pilot 0: one sum says their count, sum and square.
     """
 
     pilots: Mapping[str, float]
@@ -56,6 +60,7 @@ class MomentsQuery:
     complete: tuple[str, ...]
     sets: tuple[tuple[str, ...], ...]
     numbers: CellNumbers
+    binary: frozenset[str] = frozenset()
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -65,13 +70,18 @@ class MomentsQuery:
     def tree(self, units: str) -> exp.Query:
         """The query, one row a cell.
 
-        Beside the cell's number `cell` and its count `n` stand, by position of the variables, the sums about the pilots `s<i>`, the
-        non-zero counts `k<i>` and the sums of products `p<i>_<j>`, i <= j.
+        Beside the cell's number `cell` and its count `n` stand, by position of the variables, the sums about the
+        pilots `s<i>`, the non-zero counts `k<i>` and the sums of products `p<i>_<j>`, i <= j; of binary variables
+        neither count nor square.
         """
         present = all_of(exp.not_(is_null(column(name))) for name in self.complete)
         rows = exp.select(named(column(CELL), "cell")).from_(relation(units)).where(present)
         found = exp.select(column("cell"), named(exp.Count(this=exp.Star()), "n"))
         for i, name in enumerate(self.variables):
+            if name in self.binary:
+                rows = rows.select(named(column(name), f"z{i}"))
+                found = found.select(named(exp.Sum(this=column(f"z{i}")), f"s{i}"))
+                continue
             value: exp.Expr = column(name)
             if name in self.imputed:
                 value = coalesce(value, double(self.pilots[name]))
@@ -95,19 +105,22 @@ class MomentsQuery:
         pairs = {
             pair for names in self.sets for pair in combinations_with_replacement(sorted(self._at(names)), 2)
         }
-        return sorted(pairs)
+        return sorted((i, j) for i, j in pairs if i != j or self.variables[i] not in self.binary)
 
     def _at(self, names: Sequence[str]) -> list[int]:
         return [self.variables.index(name) for name in names]
 
     def _moments(self, row: Row, names: tuple[str, ...]) -> Moments:
         at = self._at(names)
-        products = np.array([[row[f"p{min(i, j)}_{max(i, j)}"] for j in at] for i in at], dtype=float)
+        # The square of 0 or 1 is itself.
+        alone = {i: f"s{i}" for i in at if self.variables[i] in self.binary}
+        squares = {i: alone.get(i, f"p{i}_{i}") for i in at}
+        products = [[row[squares[i] if i == j else f"p{min(i, j)}_{max(i, j)}"] for j in at] for i in at]
         return Moments.from_sums(
             names,
             [self.pilots[name] for name in names],
             int(row["n"]),
             [row[f"s{i}"] for i in at],
-            products,
-            [int(row[f"k{i}"]) for i in at],
+            np.array(products, dtype=float),
+            [int(row[alone.get(i, f"k{i}")]) for i in at],
         )

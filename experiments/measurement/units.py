@@ -12,7 +12,7 @@ from experiments.assignment.assigned import Assigned
 from experiments.data.catalogue import Catalogue
 from experiments.definition.columns import computed_column
 from experiments.definition.errors import Fault, InputError
-from experiments.definition.metrics import CountMetric, FormulaMetric, RatioMetric, SumMetric
+from experiments.definition.metrics import BinaryMetric, CountMetric, FormulaMetric, RatioMetric, SumMetric
 from experiments.definition.model import Definition
 from experiments.definition.origin import KeyPath
 from experiments.engines.protocol import ColumnType
@@ -76,6 +76,14 @@ class Units:
     assigned: Assigned
     members: tuple[MemberCount, ...]
     numbers: CellNumbers
+
+    def binary_columns(self, definition: Definition) -> frozenset[str]:
+        """The columns of metrics whose values are 0 or 1."""
+        return frozenset(
+            of
+            for name, of in self.metric_columns.items()
+            if isinstance(definition.metrics[name], BinaryMetric)
+        )
 
 
 def build_units(experiment: Experiment, catalogue: Catalogue, assigned: Assigned) -> Units:
