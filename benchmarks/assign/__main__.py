@@ -1,0 +1,158 @@
+"""How near is `assign` to what one would write by hand for its engine, and how far ahead of other packages?
+
+    python -m benchmarks.assign
+
+10,000,000 members, 30,000,000 orders and 20,000,000 contacts in Parquet: features, caps, segments, stratified arms, the ledger
+and the send lists. `assign` and the two hand-written forms take turns, each in a process of its own with the same threads and
+memory limit; the floor is the faster form. PlanOut and Ambrosia are installed once into `benchmarks/.venvs/assign`. Prints
+medians; the exit code is 1 when time (wall or CPU) is over 1.5 of the floor, or memory reaches 6 GB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import duckdb
+
+from benchmarks.assign.tables import Tables
+
+HERE = Path(__file__).resolve().parent
+VENV = HERE.parent / ".venvs" / "assign"
+PEERS = ("planout==0.6.0", "ambrosia==0.5.3.post1")
+MOST_TIMES_THE_FLOOR = 1.5
+MOST_MEMORY = 6 * 1024**3
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one process answered, and the most memory that it and its children held, in bytes."""
+
+    answer: Mapping[str, Any]
+    memory: int
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints the tables; 1 when a limit is missed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.assign", description=__doc__)
+    parser.add_argument("--members", type=int, default=10_000_000)
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each side, taking turns")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--memory", default="4GB", help="what DuckDB may hold before it spills, on every side"
+    )
+    parser.add_argument(
+        "--data", type=Path, help="keep the tables in this folder, and use those that stand there"
+    )
+    parser.add_argument(
+        "--peer-members", type=int, default=100_000, help="members that the other packages draw"
+    )
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(dir=options.data and options.data.parent) as temporary:
+        tables = Tables(options.data or Path(temporary) / "data", options.members)
+        tables.make()
+        runs = _take_turns(tables, Path(temporary), options)
+    missed = _print_floor(runs, options)
+    _print_peers(runs["assign"], options.peer_members)
+    return int(missed)
+
+
+def _take_turns(tables: Tables, temporary: Path, options: argparse.Namespace) -> dict[str, list[Run]]:
+    limits = (str(options.threads), options.memory)
+    out = temporary / "out"
+    commands = {
+        "assign": ["benchmarks.assign.ours", str(tables.definition), str(out), *limits],
+        "by hand, staged": ["benchmarks.assign.floor", str(tables.folder), str(out), *limits, "staged"],
+        "by hand, one statement": [
+            "benchmarks.assign.floor",
+            str(tables.folder),
+            str(out),
+            *limits,
+            "single",
+        ],
+    }
+    runs: dict[str, list[Run]] = {name: [] for name in commands}
+    for _ in range(options.rounds):
+        for name, command in commands.items():
+            shutil.rmtree(out, ignore_errors=True)
+            runs[name].append(run([sys.executable, "-m", *command]))
+    assert len({each.answer["members"] for found in runs.values() for each in found}) == 1
+    return runs
+
+
+def run(command: Sequence[str]) -> Run:
+    """Run a process that prints one JSON object last."""
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=HERE.parents[1]
+    )
+    assert process.stdout is not None
+    printed = process.stdout.read()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+    return Run(json.loads(printed.splitlines()[-1]), used.ru_maxrss * 1024)
+
+
+def _print_floor(runs: Mapping[str, Sequence[Run]], options: argparse.Namespace) -> bool:
+    members = runs["assign"][0].answer["members"]
+    print(
+        f"{options.members:,} members, {3 * options.members:,} orders, {2 * options.members:,} contacts; {members:,} assigned; "
+        f"{options.threads} threads, {options.memory}; DuckDB {duckdb.__version__}; medians of {options.rounds}\n"
+    )
+    print("| | wall, s | CPU, s | peak memory, GB |\n| --- | --- | --- | --- |")
+    medians = {
+        name: {kind: median(each.answer[kind] for each in found) for kind in ("wall", "cpu")}
+        for name, found in runs.items()
+    }
+    for name, found in runs.items():
+        memory = max(each.memory for each in found)
+        print(
+            f"| {name} | {medians[name]['wall']:.1f} | {medians[name]['cpu']:.1f} | {memory / 1024**3:.2f} |"
+        )
+    own = medians.pop("assign")
+    ratios = {kind: own[kind] / min(form[kind] for form in medians.values()) for kind in own}
+    print(f"\ntimes the floor: wall {ratios['wall']:.2f}, CPU {ratios['cpu']:.2f}\n")
+    heaviest = max(each.memory for each in runs["assign"])
+    return max(ratios.values()) > MOST_TIMES_THE_FLOOR or heaviest >= MOST_MEMORY
+
+
+def _print_peers(own: Sequence[Run], members: int) -> None:
+    """Members a second: ours for the whole command and for the draw with its ledger, theirs for the draw alone."""
+    speeds = {
+        "assign, all of it": median(each.answer["members"] / each.answer["wall"] for each in own),
+        "assign, the draw and the ledger": median(
+            each.answer["members"] / each.answer["draw"] for each in own
+        ),
+    }
+    found = run([str(peer_environment()), str(HERE / "peers.py"), str(members)]).answer
+    print("| | members a second |\n| --- | --- |")
+    for name, speed in speeds.items():
+        print(f"| {name} | {speed:,.0f} |")
+    for name, answer in found.items():
+        label = f"{name} {answer['version']}, the draw alone"
+        print(f"| {label} | {answer['members'] / answer['seconds']:,.0f} |")
+
+
+def peer_environment() -> Path:
+    """The interpreter of the peers' own environment, made and filled once."""
+    interpreter = VENV / "bin" / "python"
+    if not (VENV / "ready").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
+        subprocess.run([str(interpreter), "-m", "pip", "install", "--quiet", *PEERS], check=True)
+        (VENV / "ready").touch()
+    return interpreter
+
+
+if __name__ == "__main__":
+    sys.exit(main())
