@@ -83,6 +83,11 @@ class FileLedger:
         """Its folder."""
         return str(self.workspace.ledger)
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether a manifest has been published in its folder."""
+        return bool(self._manifests())
+
     def state(self) -> LedgerState:
         """What the newest manifest says."""
         newest = self.manifest()

@@ -6,7 +6,6 @@ closed, and the configuration is locked before the first query runs.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from experiments.engines.csv_header import check_header
 from experiments.engines.duckdb_builders import DuckDBBuilders
 from experiments.engines.protocol import ROW_NUMBER, ColumnType
 from experiments.engines.spill import SpillFolder
+from experiments.engines.whole_file import whole_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -199,28 +199,20 @@ class DuckDBEngine(DuckDBBuilders):
         with _in_our_words("Computing in DuckDB"):
             return self._session.sql(query.sql(self.dialect)).to_arrow_table()
 
+    def batches(self, query: exp.Query, rows: int = 65_536) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """The rows of a query of any size, so many at a time, with their schema."""
+        with _in_our_words("Computing in DuckDB"):
+            reader = self._session.sql(query.sql(self.dialect)).to_arrow_reader(rows)
+        return reader.schema, reader
+
     def write(self, query: exp.Query, path: Path) -> None:
         """Into a file beside `path`, which is synced and then renamed."""
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with _in_our_words(f"Writing {path}"):
-                rows = self._session.sql(query.sql(self.dialect))
-                if path.suffix == ".parquet":
-                    rows.write_parquet(str(unfinished), compression="zstd")
-                else:
-                    rows.write_csv(str(unfinished), header=True)
-            with unfinished.open("rb") as file:
-                os.fsync(file.fileno())
-            unfinished.replace(path)
-        except OSError as error:
-            raise OutsideError(
-                f"Could not write {path}: {error.strerror}",
-                "Nothing was half-written",
-                "Make room or give another folder with --out, then run the same command again",
-            ) from error
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with whole_file(path) as unfinished, _in_our_words(f"Writing {path}"):
+            rows = self._session.sql(query.sql(self.dialect))
+            if path.suffix == ".parquet":
+                rows.write_parquet(str(unfinished), compression="zstd")
+            else:
+                rows.write_csv(str(unfinished), header=True)
 
     def read_files(self, name: str, paths: Sequence[Path], like: exp.Query) -> None:
         """A view over the files."""

@@ -13,9 +13,7 @@ import pytest
 
 from experiments.engines.connect import connect
 from experiments.engines.protocol import Engine
-from tests.engines.postgresql_server import postgresql_server
-
-__all__ = ["postgresql_server"]
+from tests.engines.postgresql_server import DATABASES, PostgreSQLServer
 
 SPARK = "spark://local[2]"
 
@@ -50,11 +48,14 @@ def spark_url() -> Iterator[str]:
     engine.cancel_and_close()
 
 
-@pytest.fixture(scope="session", params=["duckdb", "spark"])
+@pytest.fixture(scope="session", params=["duckdb", "spark", *DATABASES])
 def opened(request: pytest.FixtureRequest) -> Opened:
-    """Each engine in turn."""
+    """Each engine in turn; PostgreSQL with each family of collations."""
     if request.param == "spark":
         return Opened(request.getfixturevalue("spark_url"))
+    if request.param in DATABASES:
+        server: PostgreSQLServer = request.getfixturevalue("postgresql_server")
+        return Opened(server.url(request.param))
     return Opened("duckdb://?threads=2")
 
 
