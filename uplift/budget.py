@@ -1,16 +1,22 @@
-"""The plan of a rollout: the best allocation of its members to arms whose cost bound is within the budget."""
+"""The plan of a rollout: the best allocation of its members to arms whose cost bound is within the budget, and every limit kept."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
+from scipy.optimize import brentq
 
-from experiments.definition.policy import Budget
-from uplift.allocation import Allocation, allocate
+from experiments.definition.arms import Arm
+from experiments.definition.policy import Budget, Rollout
+from uplift.allocation import Allocation, Hull
 from uplift.costs import Costs
 from uplift.features import Array
+from uplift.limits import Limit, allocate_within
 from uplift.offers import Offers
+from uplift.sample import Integers
 
 _PRECISION = 1e-9
 _STEP = 1e-6
@@ -21,19 +27,36 @@ class Plan:
     """Who is offered what.
 
     Attributes:
-        given: Shape (C, K): whole members of each part who are offered each arm.
+        given: Shape (G, K): whole members of each group who are offered each arm.
+        shares: Shape (G, K): the same as shares of each group; of a group without members, what one would get.
         shadow_price: The profit that one more unit of budget would bring; 0 where it does not bind or there is none.
+        limit_prices: The profit that one more member within each limit would bring.
     """
 
     given: Array
+    shares: Array
     shadow_price: float
+    limit_prices: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The members of a rule that is a model: those with the same predictions are one group.
+
+    Attributes:
+        cell: Shape (G,): the part of the audience that each group belongs to.
+        worth: Shape (G, K): what each arm is predicted to bring a member over no contact.
+    """
+
+    cell: Integers
+    worth: Array
 
 
 @dataclass(frozen=True)
 class Problem:
-    """The members to allocate: `sizes` of shape (C,) for the policy, `explored` of shape (C, K) already given.
+    """The members to allocate: `sizes` of shape (G,) for the policy, `explored` of shape (C, K) already given.
 
-    `eligible` are the arms that may be rolled out.
+    `eligible` are the arms that may be rolled out. Without `groups` each part of the audience is one group.
     """
 
     offers: Offers
@@ -42,6 +65,8 @@ class Problem:
     sizes: Array
     explored: Array
     eligible: tuple[int, ...]
+    limits: tuple[Limit, ...] = ()
+    groups: Groups | None = None
 
     @property
     def exploration(self) -> float:
@@ -51,42 +76,122 @@ class Problem:
     def solve(self) -> Plan:
         """The multiple-choice knapsack on expected costs, its capacity the largest with which the bound is within the budget.
 
-        The knapsack is linear and the bound is not: it adds a root of a sum of variances. The capacity is found by
-        bisection; at 0 nobody is offered what costs anything. The shadow price is the knapsack's, for each unit of
+        The knapsack is linear and the bound is not: it adds a root of a sum of variances. The capacity is the root of bound
+        less budget; at 0 nobody is offered what costs anything. The shadow price is the knapsack's, for each unit of
         expected cost, over what the last such unit adds to the bound.
         """
         whole = self._allocate(None)
         if self.budget is None or self._bound(whole) <= self.budget.amount:
             return self._plan(whole, 0.0)
-        low, high = 0.0, whole.cost
-        while high - low > _PRECISION * high:
-            middle = (low + high) / 2
-            fits = self._bound(self._allocate(middle)) <= self.budget.amount
-            low, high = (middle, high) if fits else (low, middle)
-        best, less = self._allocate(low), self._allocate(low * (1 - _STEP))
+        capacity = self._capacity(self.budget.amount, whole.cost)
+        best, less = self._allocate(capacity), self._allocate(capacity * (1 - _STEP))
         steepness = self._bound(best) - self._bound(less)
-        price = best.shadow_price * low * _STEP / steepness if steepness > 0 else best.shadow_price
+        price = best.shadow_price * capacity * _STEP / steepness if steepness > 0 else best.shadow_price
         return self._plan(best, price)
 
+    def with_budget(self, amount: float) -> Problem:
+        """The same members with another budget; only for one that has a budget."""
+        assert self.budget is not None
+        changed = replace(self, budget=self.budget.model_copy(update={"amount": amount}))
+        changed.__dict__["_hull"] = self._hull
+        return changed
+
+    def curve(self, points: int) -> tuple[tuple[float, Plan], ...]:
+        """Plans from no cost to the best offer for everybody, each with its cost bound; one sorted hull serves all."""
+        whole = self._allocate(None)
+        found = []
+        for part in np.linspace(0.0, 1.0, points):
+            allocation = self._allocate(float(part) * whole.cost) if part < 1 else whole
+            found.append((self._bound(allocation), self._plan(allocation, allocation.shadow_price)))
+        return tuple(found)
+
+    def by_cell(self, members: Array) -> Array:
+        """Shape (C, K): members of groups, shape (G, K), by part of the audience."""
+        if self.groups is None:
+            return members
+        found = np.zeros_like(self.offers.gains)
+        np.add.at(found, self.groups.cell, members)
+        return found
+
+    def _capacity(self, amount: float, most: float) -> float:
+        """The largest expected cost whose bound is within the amount; a hair under the root, so that it is."""
+
+        def excess(capacity: float) -> float:
+            return self._bound(self._allocate(capacity)) - amount
+
+        if excess(0.0) >= 0:
+            return 0.0
+        root = float(brentq(excess, 0.0, most, xtol=_PRECISION * most, rtol=1e-12))
+        while root > 0 and excess(root) > 0:
+            root = max(0.0, root - _PRECISION * most)
+        return root
+
+    @cached_property
+    def _hull(self) -> Hull:
+        return Hull.of(self._values, self._covered, self.sizes)
+
     def _allocate(self, capacity: float | None) -> Allocation:
-        return allocate(self._values(), self.costs.covered(self.budget), self.sizes, capacity)
+        if not self.limits:
+            return self._hull.allocate(capacity)
+        return allocate_within(self._values, self._covered, self.sizes, capacity, self.limits)
 
     def _bound(self, allocation: Allocation) -> float:
-        return self.costs.bound(allocation.shares * self.sizes[:, None] + self.explored, self.budget)
+        members = self.by_cell(allocation.shares * self.sizes[:, None])
+        return self.costs.bound(members + self.explored, self.budget)
 
     def _plan(self, allocation: Allocation, price: float) -> Plan:
-        return Plan(np.floor(allocation.shares * self.sizes[:, None] + _PRECISION), price)
+        size = self.sizes[:, None]
+        given = np.floor(allocation.shares * size + _PRECISION)
+        shares = np.divide(given, size, out=np.floor(allocation.shares), where=size > 0)
+        return Plan(given, shares, price, allocation.limit_prices)
 
+    @cached_property
+    def _covered(self) -> Array:
+        covered = self.costs.covered(self.budget)
+        return covered if self.groups is None else covered[self.groups.cell]
+
+    @cached_property
     def _values(self) -> Array:
-        """Shape (C, K): what each arm is worth in each part; nothing for an arm that is no option there.
+        """Shape (G, K): what each arm is worth in each group; nothing for an arm that is no option there.
 
-        An option is the rule's own arm, and where the budget does not reach, an eligible arm that costs and brings less.
+        An option is the rule's own arm, and where the budget or a stock does not reach, an eligible arm that brings less;
+        without limits it must cost less, too. For a model every eligible arm is an option, at its prediction.
         """
+        value = np.zeros_like(self.offers.gains if self.groups is None else self.groups.worth)
+        if self.groups is not None:
+            for k in self.eligible:
+                value[:, k] = np.maximum(self.groups.worth[:, k], 0.0)
+            return value
         gains, cost = self.offers.gains, self.costs.expected
         own = np.array(self.offers.arm)
         rows = np.arange(len(own))
-        value = np.zeros_like(gains)
         for k in self.eligible:
-            cheaper = (cost[:, k] < cost[rows, own]) & (gains[:, k] < gains[rows, own])
-            value[:, k] = np.where((own == k) | ((own > 0) & cheaper), np.maximum(gains[:, k], 0.0), 0.0)
+            behind = gains[:, k] < gains[rows, own]
+            if not self.limits:
+                behind &= cost[:, k] < cost[rows, own]
+            value[:, k] = np.where((own == k) | ((own > 0) & behind), np.maximum(gains[:, k], 0.0), 0.0)
         return value
+
+
+def rollout_limits(arms: Sequence[Arm], settings: Rollout, explored: Array) -> tuple[Limit, ...]:
+    """The definition's stock and contacts, less the exploring members.
+
+    Args:
+        arms: All arms, control first.
+        settings: The definition's `rollout`.
+        explored: Shape (C, K): exploring members.
+
+    Returns:
+        One limit for each entry; what is left of one may be negative where exploration alone exceeds it.
+    """
+    used = explored.sum(axis=0)
+    found = []
+    for name, most in (settings.stock or {}).items():
+        here = [
+            k for k, arm in enumerate(arms) if name == arm.id or name in (level for _, level in arm.levels)
+        ]
+        found.append(Limit(name, tuple(here), most - float(used[here].sum())))
+    for name, most in (settings.contacts or {}).items():
+        here = [k for k, arm in enumerate(arms) if arm.channel == name]
+        found.append(Limit(name, tuple(here), most - float(used[here].sum())))
+    return tuple(found)

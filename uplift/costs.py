@@ -10,6 +10,7 @@ from sqlglot import exp
 from experiments.definition.policy import Budget
 from experiments.money.value_formula import value_formula
 from experiments.queries import as_double, coalesce, column, double, fetch_rows, named, relation
+from uplift.clustering import design_effect
 from uplift.evidence import Evidence
 from uplift.features import Array
 from uplift.offers import Offers
@@ -32,7 +33,7 @@ class Costs:
         contact: Shape (K,): certain.
         benefit: Shape (C, K): mean of the benefits that the value formula subtracts.
         error: Shape (C, K): its standard error.
-        variance: Shape (C, K): variance between members.
+        variance: Shape (C, K): variance between members, raised where members of one unit act alike.
         shared: Shape (C, K): whether mean and error are the arm's everywhere, for want of members in the part.
     """
 
@@ -135,4 +136,6 @@ def _by_cell(evidence: Evidence, offers: Offers, benefit: exp.Expr, contact: Arr
     variance = np.maximum(sums[2] / members - mean**2, 0.0) * members / (members - 1)
     mean, variance = np.maximum(mean, 0.0), np.where(np.arange(mean.shape[1]) == 0, 0.0, variance)
     mean[:, 0] = 0.0
+    # Members of one unit take their benefits together.
+    variance = variance * design_effect(evidence, benefit)
     return Costs(contact, mean, np.sqrt(variance / members), variance, shared)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from experiments.definition.policy import LearnerName, PolicyKind
-from experiments.documents import Reason
+from experiments.documents import GuardrailResult, Reason
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,64 @@ class Offer:
 
 
 @dataclass(frozen=True)
+class BudgetPoint:
+    """A point of the budget curve: the best rollout whose cost bound is this, what it should earn, whom it offers something."""
+
+    cost_bound: float
+    expected_profit: float
+    members: int
+
+
+@dataclass(frozen=True)
+class MoreBudget:
+    """What `amount` more of budget would bring: profit, and members who are offered something."""
+
+    amount: float
+    expected_profit: float
+    members: int
+
+
+@dataclass(frozen=True)
+class LimitUse:
+    """A stock or a channel: its most members, those who use it, and the profit that one more would bring."""
+
+    name: str
+    most: int
+    used: int
+    shadow_price: float
+
+
+@dataclass(frozen=True)
+class RolloutPlan:
+    """What the draw decided beside the ledger, kept in `plan.json`: it holds for as long as the ledger does.
+
+    `settings` is the definition's `rollout` as it was drawn.
+    """
+
+    settings: Mapping[str, Any]
+    shadow_price: float
+    limits: tuple[LimitUse, ...] = ()
+    budget_curve: tuple[BudgetPoint, ...] = ()
+    more_budget: MoreBudget | None = None
+    schema: str = "offerwise.rollout_plan/1"
+
+
+@dataclass(frozen=True)
+class RampStep:
+    """One step of the ramp.
+
+    `share` is the part of the audience that is reached with it. `released_at` is None until its lists are written; `withdrawn`
+    are members who were drawn for it and were not eligible any more on that day, contacted and held out alike.
+    """
+
+    step: int
+    share: float
+    members: int
+    released_at: str | None = None
+    withdrawn: int | None = None
+
+
+@dataclass(frozen=True)
 class Rollout:
     """`rollout --json`.
 
@@ -114,7 +173,8 @@ class Rollout:
     those who get one at random. `cost_bound` and `expected_profit` are of both: the profits of the offers and that of
     exploration add to `expected_profit`, which is incremental over no contact, with a 95 % prediction interval of what the
     holdout will show. `follows` is the kind of policy, or `winner_by_segment`. `shadow_price` is the profit that one more unit
-    of budget would bring.
+    of budget would bring, `budget_curve` what every budget would, without and with more; `limits` are stocks and channels.
+    `ramp_guardrails` are those of the steps released so far, each arm against the rollout's own holdout.
     """
 
     experiment: str
@@ -129,6 +189,12 @@ class Rollout:
     low: float
     high: float
     shadow_price: float | None = None
+    budget_curve: tuple[BudgetPoint, ...] = ()
+    more_budget: MoreBudget | None = None
+    limits: tuple[LimitUse, ...] = ()
+    ramp: tuple[RampStep, ...] = ()
+    ramp_guardrails: tuple[GuardrailResult, ...] = ()
+    next_step: str = ""
     follows: str = "winner_by_segment"
     reasons: tuple[Reason, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,11 +21,16 @@ from experiments.decision.obstacles import find_obstacle
 from experiments.decision.sentences import Sentences
 from experiments.definition.errors import InputError, RefusedError
 from experiments.definition.goals import FixedLooks
-from experiments.documents import GuardrailResult
+from experiments.documents import GuardrailResult, Reason
 from experiments.experiment import Experiment
 from experiments.health.health import check_health
 from experiments.measurement.measurement import Measurement, Units, build_units, measure
 from experiments.measurement.windows import closed_members
+
+PACKAGE = "uplift"
+
+_NO_MEANING = frozenset({"title", "owner", "hypothesis", "mlflow", "rollout", "label"})
+"""Keys of the definition that change neither the test nor what is learned from it."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,25 @@ class Evidence:
     measurement: Measurement
     sentences: Sentences
     look: Look | None = None
+
+    @cached_property
+    def versions(self) -> frozenset[str]:
+        """The definition's SHA-256, and that of the lock, from which it differs in nothing that matters here."""
+        lock = self.experiment.workspace.lock
+        locked = not self.assigned.recorded and lock.exists()
+        return frozenset(
+            {
+                self.experiment.definition.origin.sha256,
+                *([hashlib.sha256(lock.read_bytes()).hexdigest()] if locked else []),
+            }
+        )
+
+    @cached_property
+    def notes(self) -> tuple[Reason, ...]:
+        """What has changed in the definition since it was locked, where none of it matters here."""
+        keys = ", ".join(each.key for each in self.assigned.differences)
+        say = self.experiment.words.say
+        return (Reason("names_changed", say(PACKAGE, "rollout.names_changed", keys=keys)),) if keys else ()
 
     @cached_property
     def contrasts(self) -> Contrasts:
@@ -77,14 +102,14 @@ def open_evidence(experiment: Experiment) -> Evidence:
     """Read and measure the test.
 
     Raises:
-        RefusedError: The definition is not the one that was locked. A health check fails, such as the sample ratio: what
+        RefusedError: The definition is not the one that was locked, in more than names, texts and the rollout. A health check fails, such as the sample ratio: what
             is learned from a broken split misleads. Or the design looks more than once, and no look has settled the
             decision yet.
         InputError: The data do not fit the definition.
     """
     catalogue = open_data(experiment)
     assigned = assigned_members(experiment, catalogue)
-    refuse_changes(assigned.differences)
+    refuse_changes([each for each in assigned.differences if changes_meaning(each.key)])
     sentences = Sentences(experiment.definition, experiment.words, experiment.arguments)
     experiment.progress("Measuring every member assigned")
     if isinstance(experiment.definition.design.looks, FixedLooks):
@@ -119,6 +144,16 @@ def _refuse_undecided(evidence: Evidence) -> None:
         raise RefusedError((reason.text for reason in obstacle.reasons), obstacle.next_step)
     if not (last or is_settled(definition, evidence.contrasts, evidence.guardrails, sentences)):
         raise RefusedError([sentences.reason("look_undecided").text], sentences.next_step("look"))
+
+
+def changes_meaning(key: str) -> bool:
+    """Whether a difference from the lock at this key changes the test, or what may be learned from it.
+
+    >>> changes_meaning("rollout.budget.amount"), changes_meaning("arms.offers.gift.unit_cost")
+    (False, True)
+    """
+    parts = key.split(".")
+    return parts[0] not in _NO_MEANING and parts[-1] not in _NO_MEANING
 
 
 def value_metric_of(experiment: Experiment, asked: str | None) -> str:

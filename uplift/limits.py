@@ -10,7 +10,7 @@ Shanno 1992, "Very large-scale linear programming").
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -91,7 +91,10 @@ def allocate_within(
         raise ValueError("a cost, the budget or a limit is negative; an allocation needs all at 0 or more")
     programme = _programme(value, cost, size, budget, limits)
     members, prices = _solve(programme) if len(value) <= _DIRECT else _sift(programme)
-    shares = np.divide(members, size[:, None], out=np.zeros_like(members), where=size[:, None] > 0)
+    # A group without members is told what its members would get.
+    best, _ = _best_option(programme.reduced(prices))
+    nobody = _given(replace(programme, size=np.ones_like(size)), best, size == 0)
+    shares = np.divide(members, size[:, None], out=nobody, where=size[:, None] > 0)
     found = tuple(float(price) for price in prices)
     price, limit_prices = (0.0, found) if budget is None else (found[0], found[1:])
     return Allocation(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,11 +11,13 @@ from experiments.definition.errors import RefusedError
 from experiments.definition.metrics import SumMetric
 from experiments.documents import Analysis, Effect, read_document
 from experiments.measurement.measurement import MetricMoments
+from experiments.queries import column
+from uplift.clustering import design_effect
 from uplift.evidence import Evidence
 from uplift.features import Array, FeatureSpace, Kind
 from uplift.policy import ShippedPolicy, load_policy
 from uplift.reading import segment_names
-from uplift.rules import Rule, SegmentTable
+from uplift.rules import Individual, Rule, SegmentTable
 from uplift.sample import FEWEST
 from uplift.sentences import PACKAGE
 
@@ -35,6 +37,8 @@ class Offers:
         errors: Shape (C, K): standard errors of the gains.
         optimism: What the gains of the rule's own arms are too high by, for having been chosen.
         spread: Shape (C, K): standard deviation of the value among the members of each arm in each part.
+        clustering: By how much members of one unit, who act alike, raise the variance of means; 1 where the unit is the
+            member.
     """
 
     rule: Rule
@@ -47,6 +51,7 @@ class Offers:
     errors: Array
     optimism: float
     spread: Array
+    clustering: float = 1.0
 
     @property
     def space(self) -> FeatureSpace:
@@ -68,7 +73,7 @@ def read_analysis(evidence: Evidence) -> Analysis:
     experiment = evidence.experiment
     say, file = experiment.words.say, experiment.arguments
     analysis = read_document(Analysis, experiment.workspace.document("analysis"))
-    if analysis is None or analysis.definition_sha256 != experiment.definition.origin.sha256:
+    if analysis is None or analysis.definition_sha256 not in evidence.versions:
         code = "rollout.no_analysis" if analysis is None else "rollout.other_analysis"
         raise RefusedError([say(PACKAGE, code)], say(PACKAGE, "rollout.run_analyze", file=file))
     if analysis.verdict.status != "rollout":
@@ -87,13 +92,13 @@ def choose_offers(evidence: Evidence, analysis: Analysis, metric: str) -> Offers
     Of a part whose arm is not eligible, the best eligible arm takes the place; nothing where none brings anything.
     """
     policy = load_policy(evidence.experiment.workspace)
-    definition = evidence.experiment.definition
-    fits = policy and policy.definition_sha256 == definition.origin.sha256 and policy.value_metric == metric
-    return (
+    fits = policy and policy.definition_sha256 in evidence.versions and policy.value_metric == metric
+    found = (
         _of_policy(evidence, policy)
         if policy and fits and policy.proven
         else _of_winners(evidence, analysis, metric)
     )
+    return replace(found, clustering=design_effect(evidence, column(evidence.units.metric_columns[metric])))
 
 
 def _of_policy(evidence: Evidence, policy: ShippedPolicy) -> Offers:
@@ -116,15 +121,11 @@ def _of_policy(evidence: Evidence, policy: ShippedPolicy) -> Offers:
 
 
 def rule_arms(rule: Rule, cells: int, policy: ShippedPolicy) -> tuple[int, ...]:
-    """The arm of each part of the audience; the parts of an individual policy are its arms."""
+    """The arm of each part of the audience."""
+    if isinstance(rule, Individual):
+        return rule.arms_of_parts(len(policy.arms))
     arms = getattr(rule, "arms", None)
-    return (
-        tuple(arms)
-        if arms is not None
-        else tuple(range(cells))
-        if policy.kind == "individual"
-        else (0,) * cells
-    )
+    return tuple(arms) if arms is not None else (0,) * cells
 
 
 def _of_winners(evidence: Evidence, analysis: Analysis, metric: str) -> Offers:

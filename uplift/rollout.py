@@ -3,50 +3,54 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from sqlglot import exp
 
 from experiments.assignment.ledger import hold
-from experiments.audience.audience import build_audience, snapshot_of
+from experiments.audience.audience import Audience, build_audience, snapshot_of
 from experiments.definition.errors import InputError, RefusedError
-from experiments.definition.policy import Budget
 from experiments.definition.policy import Rollout as Settings
-from experiments.documents import Analysis, Reason
+from experiments.documents import Analysis, GuardrailResult, Reason
 from experiments.experiment import Experiment
 from experiments.queries import column, named, number, relation
-from uplift.budget import Problem
+from uplift.budget import Problem, rollout_limits
 from uplift.costs import Costs, measure_costs
-from uplift.documents import Offer, Rollout
+from uplift.documents import Offer, RampStep, Rollout, RolloutPlan
 from uplift.evidence import Evidence, open_evidence, value_metric_of
 from uplift.features import Array
 from uplift.forecast import forecast
 from uplift.offers import Offers, choose_offers, read_analysis
-from uplift.rollout_draw import (
-    LEDGER,
-    Drawn,
-    count_people,
-    draw_people,
-    ledger_path,
-    read_ledger,
-    write_ledger,
+from uplift.ramp import (
+    RELEASED,
+    judge_released,
+    measure_released,
+    read_released,
+    release,
+    released_steps,
+    windows_close,
 )
+from uplift.rollout_draw import Shares, count_people, draw_people
+from uplift.rollout_ledger import Drawn, ledger_path, read_ledger, write_ledger
+from uplift.rollout_plan import keep_plan, money_reasons, read_plan, refuse_what_exploration_exceeds
 from uplift.sentences import PACKAGE
 
 
 def rollout(experiment: Experiment) -> Rollout:
-    """Draw holdout, exploration and offers once, and write one list for each arm and ramp step.
+    """Draw holdout, exploration and offers once, and write one list for each arm of the ramp's first step, or its next.
 
     It follows the proven policy of `uplift`, else the winner of each segment, and offers or explores no arm that the
     definition's rule does not let be rolled out. The members are those who are eligible today (the
-    definition's snapshot, where that is later) and were not in the test. A second call draws nobody again: it writes lists and
-    document anew from the ledger.
+    definition's snapshot, where that is later) and were not in the test. A further call draws nobody again: it releases the next
+    step of the ramp once the windows of those before it have closed and none of their guardrails has failed, and before that
+    writes lists and document anew. A member is in one step, and a step is written once, so that nobody is sent anything twice.
 
     Raises:
-        RefusedError: The verdict is not `rollout`, nobody is left, exploration alone exceeds the budget, or members were
-            drawn by another definition or policy.
+        RefusedError: The verdict is not `rollout`, nobody is left, exploration alone exceeds the budget or a limit, members
+            were drawn by another policy or other settings, or a guardrail of the steps released so far has failed.
         InputError: The definition or the data are wrong.
         OutsideError: The engine or the disk fails; no member is drawn by halves.
     """
@@ -55,17 +59,224 @@ def rollout(experiment: Experiment) -> Rollout:
     evidence = open_evidence(experiment)
     analysis = read_analysis(evidence)
     offers = choose_offers(evidence, analysis, metric)
-    costs = measure_costs(evidence, offers)
+    work = _Work(evidence, settings, offers, measure_costs(evidence, offers))
     with hold(experiment.workspace.out, experiment.progress):
         if not ledger_path(experiment).exists():
-            _draw(evidence, settings, offers, costs)
-        drawn = read_ledger(experiment, offers.arms)
+            work.draw()
+        drawn = read_ledger(experiment, offers)
         _refuse_other(experiment, drawn, _mark(offers))
-        lists = _write_lists(experiment, settings, drawn)
-    document = _document(evidence, settings, offers, costs, drawn, lists)
-    return replace(
-        document, reasons=(*_barred(experiment, offers), *_disagreement(experiment, offers, analysis))
+        plan = read_plan(experiment, settings)
+        ramp = work.climb(drawn)
+        lists = work.write_lists(ramp)
+    reasons = (
+        *evidence.notes,
+        *_barred(experiment, offers),
+        *_disagreement(experiment, offers, analysis),
+        *money_reasons(experiment, plan),
     )
+    document = work.document(drawn, plan, {"ledger": ledger_path(experiment), **lists})
+    return replace(
+        document, reasons=reasons, ramp=ramp.steps, ramp_guardrails=ramp.guardrails, next_step=ramp.next_step
+    )
+
+
+@dataclass(frozen=True)
+class _Ramp:
+    """Where the ramp stands after this call."""
+
+    steps: tuple[RampStep, ...]
+    guardrails: tuple[GuardrailResult, ...]
+    next_step: str
+
+    @property
+    def released(self) -> tuple[int, ...]:
+        return tuple(each.step for each in self.steps if each.released_at is not None)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One rollout: the test, the settings, what is offered and what that costs."""
+
+    evidence: Evidence
+    settings: Settings
+    offers: Offers
+    costs: Costs
+
+    @property
+    def experiment(self) -> Experiment:
+        return self.evidence.experiment
+
+    @cached_property
+    def audience(self) -> Audience:
+        """Who is eligible today."""
+        experiment = self.experiment
+        today = experiment.now.astimezone(experiment.definition.zone).date()
+        return build_audience(
+            experiment, self.evidence.catalogue, snapshot=max(today, snapshot_of(experiment))
+        )
+
+    def draw(self) -> None:
+        """Decide on everybody, and write plan and ledger."""
+        experiment, offers, settings = self.experiment, self.offers, self.settings
+        say = experiment.words.say
+        eligible = tuple(offers.arms.index(arm) for arm in self.evidence.eligible)
+        audience = self.audience
+        experiment.progress("Drawing holdout, exploration and offers")
+        draw_people(self.evidence, audience, offers, settings, eligible)
+        people = count_people(experiment, offers)
+        if not people.members:
+            raise RefusedError([say(PACKAGE, "rollout.nobody_left")], say(PACKAGE, "rollout.widen"))
+        limits = rollout_limits(experiment.definition.all_arms, settings, people.explored)
+        problem = Problem(
+            offers,
+            self.costs,
+            settings.budget,
+            people.sizes,
+            people.explored,
+            eligible,
+            limits,
+            people.groups,
+        )
+        refuse_what_exploration_exceeds(experiment, problem, limits)
+        plan = problem.solve()
+        experiment.progress("Writing the rollout's ledger")
+        keep_plan(experiment, problem, plan, settings)
+        write_ledger(self.evidence, offers, Shares.of(settings), plan, eligible, _mark(offers))
+
+    def climb(self, drawn: Drawn) -> _Ramp:
+        """Release the first step, or the next one where the steps before it allow it.
+
+        Raises:
+            RefusedError: A guardrail of the steps released so far has failed.
+        """
+        experiment, ramp = self.experiment, self.settings.ramp
+        done = released_steps(experiment, len(ramp))
+        guardrails: tuple[GuardrailResult, ...] = ()
+        if len(done) < len(ramp) and (not done or self._has_closed(done)):
+            audience = self.audience
+            if done:
+                guardrails = judge_released(experiment, measure_released(self.evidence, audience))
+                _refuse_harm(experiment, guardrails)
+            # A step without a member is released together with the next.
+            while len(done) < len(ramp):
+                done = (*done, len(done) + 1)
+                release(experiment, audience, done[-1])
+                if drawn.steps.get(done[-1]):
+                    break
+        found = read_released(experiment, done)
+        steps = []
+        for place, share in enumerate(ramp, start=1):
+            members = drawn.steps.get(place, 0)
+            inside = found.get(place)
+            if place not in done:
+                steps.append(RampStep(place, share, members))
+                continue
+            kept = inside[0] if inside else 0
+            at = inside[1].isoformat() if inside else experiment.now.isoformat()
+            steps.append(RampStep(place, share, members, at, members - kept))
+        return _Ramp(tuple(steps), guardrails, self._next(done))
+
+    def _has_closed(self, done: tuple[int, ...]) -> bool:
+        closes = windows_close(self.experiment, read_released(self.experiment, done))
+        return closes is None or closes <= self.experiment.now
+
+    def _next(self, done: tuple[int, ...]) -> str:
+        experiment, steps = self.experiment, len(self.settings.ramp)
+        if len(done) >= steps:
+            return ""
+        say, file = experiment.words.say, experiment.arguments
+        closes = windows_close(experiment, read_released(experiment, done))
+        facts = {"step": len(done) + 1, "steps": steps, "file": file}
+        if closes is None:
+            return say(PACKAGE, "rollout.next_step", **facts)
+        day = closes.astimezone(experiment.definition.zone).strftime("%Y-%m-%d %H:%M")
+        return say(PACKAGE, "rollout.next_step_from", day=day, **facts)
+
+    def write_lists(self, ramp: _Ramp) -> dict[str, Path]:
+        """One CSV for each arm that somebody gets, for each released step where there are several."""
+        experiment, engine = self.experiment, self.experiment.engine
+        files: dict[str, Path] = {}
+        sent = {
+            (str(arm), int(step))
+            for arm, step in engine.rows(
+                exp.select(column("arm"), column("ramp_step")).distinct().from_(relation(RELEASED))
+            )
+        }
+        for arm in experiment.definition.offer_arms:
+            for step in ramp.released:
+                if (arm.id, step) not in sent:
+                    continue
+                name = arm.id if len(ramp.steps) == 1 else f"{arm.id}__step{step}"
+                files[name] = experiment.workspace.rollout / f"{name}.csv"
+                is_arm = exp.EQ(this=column("arm"), expression=exp.Literal.string(arm.id))
+                is_step = exp.EQ(this=column("ramp_step"), expression=number(step))
+                query = (
+                    exp.select(
+                        column("member"),
+                        column("arm"),
+                        named(exp.Literal.string(arm.channel or ""), "channel"),
+                        named(exp.Literal.string("; ".join(arm.templates)), "template"),
+                        column("reason"),
+                    )
+                    .from_(relation(RELEASED))
+                    .where(exp.and_(is_arm, is_step))
+                    .order_by(engine.collated(column("member")))
+                )
+                engine.write(query, files[name])
+        return files
+
+    def document(self, drawn: Drawn, plan: RolloutPlan, files: dict[str, Path]) -> Rollout:
+        """All of it from ledger, plan and evidence, so that running again, or on after being stopped, tells the same."""
+        experiment, budget, offers = self.experiment, self.settings.budget, self.offers
+        offered, explored = drawn.counts["offer"], drawn.counts["explore"]
+        expected = forecast(offers, drawn.strata)
+        cost = offered * self.costs.expected
+        return Rollout(
+            experiment=experiment.definition.id,
+            members=int(sum(counts.sum() for counts in drawn.counts.values())),
+            offers=_offer_rows(offers, offered, expected.by_arm, cost),
+            holdout=int(drawn.counts["holdout"].sum()),
+            explore=int(explored.sum()),
+            not_offered=int(drawn.counts["not_offered"].sum()),
+            budget=budget.amount if budget else None,
+            cost_bound=self.costs.bound(offered + explored, budget),
+            expected_profit=expected.total,
+            low=expected.low,
+            high=expected.high,
+            shadow_price=plan.shadow_price,
+            budget_curve=plan.budget_curve,
+            more_budget=plan.more_budget,
+            limits=plan.limits,
+            follows=offers.policy.kind if offers.policy else "winner_by_segment",
+            files={name: str(path) for name, path in files.items()},
+        )
+
+
+def _offer_rows(offers: Offers, offered: Array, profit: Array, cost: Array) -> tuple[Offer, ...]:
+    return tuple(
+        Offer(arm, int(offered[:, k].sum()), float(profit[k]), float(cost[:, k].sum()))
+        for k, arm in enumerate(offers.arms)
+        if k and np.any(offered[:, k])
+    )
+
+
+def _refuse_harm(experiment: Experiment, guardrails: tuple[GuardrailResult, ...]) -> None:
+    """Stop the ramp where a guardrail has failed."""
+    say = experiment.words.say
+    told = [
+        say(
+            PACKAGE,
+            "rollout.guardrail_failed",
+            metric=each.metric,
+            arm=each.arm,
+            difference=f"{each.difference:.4g}" if each.difference is not None else "?",
+            limit=f"{each.limit:.4g}",
+        )
+        for each in guardrails
+        if each.status == "fail"
+    ]
+    if told:
+        raise RefusedError(told, say(PACKAGE, "rollout.stop_ramp"))
 
 
 def _barred(experiment: Experiment, offers: Offers) -> tuple[Reason, ...]:
@@ -99,36 +310,6 @@ def _settings(experiment: Experiment) -> Settings:
     return settings
 
 
-def _draw(evidence: Evidence, settings: Settings, offers: Offers, costs: Costs) -> None:
-    experiment = evidence.experiment
-    definition, say = experiment.definition, experiment.words.say
-    today = experiment.now.astimezone(definition.zone).date()
-    audience = build_audience(experiment, evidence.catalogue, snapshot=max(today, snapshot_of(experiment)))
-    eligible = _eligible(evidence, offers)
-    experiment.progress("Drawing holdout, exploration and offers")
-    draw_people(evidence, audience, offers, settings, eligible)
-    sizes, explored = count_people(experiment, offers)
-    if not sizes.sum() + explored.sum():
-        raise RefusedError([say(PACKAGE, "rollout.nobody_left")], say(PACKAGE, "rollout.widen"))
-    problem = Problem(offers, costs, settings.budget, sizes, explored, eligible)
-    _refuse_dear_exploration(experiment, problem.exploration, settings.budget)
-    plan = problem.solve()
-    experiment.progress("Writing the rollout's ledger")
-    write_ledger(evidence, offers, settings, plan.given, sizes, eligible, _mark(offers))
-
-
-def _eligible(evidence: Evidence, offers: Offers) -> tuple[int, ...]:
-    return tuple(offers.arms.index(arm) for arm in evidence.eligible)
-
-
-def _refuse_dear_exploration(experiment: Experiment, cost: float, budget: Budget | None) -> None:
-    if budget is None or cost <= budget.amount:
-        return
-    say, file = experiment.words.say, experiment.arguments
-    told = say(PACKAGE, "rollout.exploration_too_dear", cost=f"{cost:,.2f}", budget=f"{budget.amount:,.2f}")
-    raise RefusedError([told], say(PACKAGE, "rollout.less_exploration", file=file))
-
-
 def _mark(offers: Offers) -> str:
     """Which rule drew: the kind and the first digits of a hash of what it gives."""
     content = f"{offers.policy.rule if offers.policy else offers.rule}{offers.arm}".encode()
@@ -141,83 +322,7 @@ def _mark(offers: Offers) -> str:
 
 
 def _refuse_other(experiment: Experiment, drawn: Drawn, mark: str) -> None:
-    if drawn.marks <= {mark} and drawn.definitions <= {experiment.definition.origin.sha256}:
+    if drawn.marks <= {mark}:
         return
     say = experiment.words.say
     raise RefusedError([say(PACKAGE, "rollout.other_policy")], say(PACKAGE, "rollout.keep_rollout"))
-
-
-def _write_lists(experiment: Experiment, settings: Settings, drawn: Drawn) -> dict[str, Path]:
-    """One CSV for each arm that somebody gets, for each ramp step where there are several, from the ledger."""
-    engine = experiment.engine
-    steps = len(settings.ramp)
-    files: dict[str, Path] = {}
-    for arm in experiment.definition.offer_arms:
-        for step in range(1, steps + 1):
-            if (arm.id, step) not in drawn.sent:
-                continue
-            name = arm.id if steps == 1 else f"{arm.id}__step{step}"
-            files[name] = experiment.workspace.rollout / f"{name}.csv"
-            is_arm = exp.EQ(this=column("arm"), expression=exp.Literal.string(arm.id))
-            is_step = exp.EQ(this=column("ramp_step"), expression=number(step))
-            query = (
-                exp.select(
-                    column("member"),
-                    column("arm"),
-                    named(exp.Literal.string(arm.channel or ""), "channel"),
-                    named(exp.Literal.string("; ".join(arm.templates)), "template"),
-                    column("reason"),
-                )
-                .from_(relation(LEDGER))
-                .where(exp.and_(is_arm, is_step))
-                .order_by(engine.collated(column("member")))
-            )
-            engine.write(query, files[name])
-    return files
-
-
-def _document(
-    evidence: Evidence,
-    settings: Settings,
-    offers: Offers,
-    costs: Costs,
-    drawn: Drawn,
-    lists: dict[str, Path],
-) -> Rollout:
-    """All of it from the ledger and the evidence, so that running again, or on after being stopped, tells the same."""
-    experiment, budget = evidence.experiment, settings.budget
-    shape = offers.gains.shape
-    found = {reason: _padded(counts, shape) for reason, counts in drawn.counts.items()}
-    offered, explored = found["offer"], found["explore"]
-    decided = (offered + found["not_offered"]).sum(axis=1)
-    problem = Problem(offers, costs, budget, decided, explored, _eligible(evidence, offers))
-    expected = forecast(offers, offered, explored, found["holdout"].sum(axis=1))
-    cost = offered * costs.expected
-    rows = tuple(
-        Offer(arm, int(offered[:, k].sum()), float(expected.by_arm[k]), float(cost[:, k].sum()))
-        for k, arm in enumerate(offers.arms)
-        if k and offered[:, k].any()
-    )
-    files = {"ledger": ledger_path(experiment), **lists}
-    return Rollout(
-        experiment=experiment.definition.id,
-        members=int(sum(counts.sum() for counts in found.values())),
-        offers=rows,
-        holdout=int(found["holdout"].sum()),
-        explore=int(explored.sum()),
-        not_offered=int(found["not_offered"].sum()),
-        budget=budget.amount if budget else None,
-        cost_bound=costs.bound(offered + explored, budget),
-        expected_profit=expected.total,
-        low=expected.low,
-        high=expected.high,
-        shadow_price=problem.solve().shadow_price,
-        follows=offers.policy.kind if offers.policy else "winner_by_segment",
-        files={name: str(path) for name, path in files.items()},
-    )
-
-
-def _padded(counts: Array, shape: tuple[int, ...]) -> Array:
-    padded = np.zeros(shape)
-    padded[: len(counts)] = counts
-    return padded

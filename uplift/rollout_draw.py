@@ -1,32 +1,31 @@
-"""The rollout's draw: holdout, exploration and offers of everybody who may be offered something, kept in one ledger file."""
+"""The rollout's draw: everybody who may be offered something, with part, role and ramp step, by hashes that anyone can re-compute."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from sqlglot import exp
 
-from experiments.assignment.draws import below_share, purpose_hash
+from experiments.assignment.draws import below_share, purpose_hash, unit_key
 from experiments.audience.audience import Audience
 from experiments.definition.policy import Rollout
+from experiments.engines.protocol import Engine
 from experiments.experiment import Experiment
-from experiments.queries import column, double, fetch_rows, is_null, named, number, relation, when
+from experiments.queries import column, fetch_rows, is_null, named, number, relation
+from uplift.budget import Groups
 from uplift.evidence import Evidence
 from uplift.features import Array
 from uplift.offers import Offers
-from uplift.scoring import cell_of_members
+from uplift.rules import Individual
+from uplift.scoring import score_members, worth_column
 from uplift.sql import SEGMENT
 
-Reason = Literal["offer", "holdout", "explore", "not_offered"]
-
 PEOPLE = "rollout_people"
-LEDGER = "rollout_ledger"
-_OFFERABLE = "offer"
+OFFERABLE = "offer"
+_CANDIDATES = "rollout_candidates"
+_DRAWN_BY = "drawn by"
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,31 @@ class Shares:
         """The share that the policy decides on."""
         return 1 - self.holdout - self.explore
 
+    @property
+    def explore_of_others(self) -> Fraction:
+        """The share of exploration among the members who are not held out."""
+        return self.explore / (1 - self.holdout)
+
+
+@dataclass(frozen=True)
+class People:
+    """How many there are.
+
+    Attributes:
+        sizes: Shape (G,): members for the policy to decide on, by group.
+        explored: Shape (C, K): exploring members, by part of the audience and arm.
+        groups: The groups of a rule that is a model; None where each part is one.
+    """
+
+    sizes: Array
+    explored: Array
+    groups: Groups | None = None
+
+    @property
+    def members(self) -> float:
+        """Members whom somebody decides about: the policy or chance."""
+        return float(self.sizes.sum() + self.explored.sum())
+
 
 def draw_people(
     evidence: Evidence, audience: Audience, offers: Offers, settings: Rollout, eligible: tuple[int, ...]
@@ -54,199 +78,107 @@ def draw_people(
 
     A member is in the holdout by its `holdout` hash; of the others, one explores by its `explore` hash, of which equal parts
     belong to the eligible arms; the rest is for the policy. The `send` hash decides the ramp step. None of the three chose the
-    test's sample, so that members who were left over from it and members who came later have the same chances.
+    test's sample, so that members who were left over from it and members who came later have the same chances. Members of one
+    unit are drawn together, as the test's were.
     """
     experiment = evidence.experiment
     engine, salt, shares = experiment.engine, experiment.definition.salt, Shares.of(settings)
-    member = column("member", "people")
-    held = below_share(engine, purpose_hash(engine, salt, "holdout", member), shares.holdout)
-    drawn = purpose_hash(engine, salt, "explore", member)
-    explore = shares.explore / (1 - shares.holdout)
+    _find_candidates(evidence, audience)
+    drawn_by, member = column(_DRAWN_BY, "people"), column("member", "people")
+    held = below_share(engine, purpose_hash(engine, salt, "holdout", drawn_by), shares.holdout)
+    drawn = purpose_hash(engine, salt, "explore", drawn_by)
+    explore = shares.explore_of_others
     arm = exp.Case()
     for place, k in enumerate(eligible, start=1):
         arm = arm.when(
             below_share(engine, drawn, explore * place / len(eligible)), exp.Literal.string(offers.arms[k])
         )
-    step = exp.Case()
-    for place, share in enumerate(settings.ramp, start=1):
-        sent = below_share(engine, purpose_hash(engine, salt, "send", member), Fraction(str(share)))
-        step = step.when(sent, number(place))
     role = exp.Case().when(held, exp.Literal.string("holdout"))
     role = role.when(below_share(engine, drawn, explore), exp.Literal.string("explore"))
-    cells = cell_of_members(experiment, audience, offers)
+    cells = score_members(experiment, audience, offers)
+    worth = [name for name in engine.columns(cells) if name not in {"member", "cell", "part"}]
     query = (
         exp.select(
             named(member, "member"),
             named(column(SEGMENT, "people"), SEGMENT),
             named(column("cell", "cells"), "cell"),
-            named(role.else_(exp.Literal.string(_OFFERABLE)), "role"),
+            named(column("part", "cells"), "part"),
+            *(named(column(name, "cells"), name) for name in worth),
+            named(role.else_(exp.Literal.string(OFFERABLE)), "role"),
             named(arm.else_(exp.Literal.string(offers.arms[0])), "explored"),
-            named(step.else_(number(len(settings.ramp))), "ramp_step"),
+            named(_ramp_step(engine, salt, settings, drawn_by), "ramp_step"),
             named(drawn, "digits"),
         )
-        .from_(relation(audience.relation, "people"))
+        .from_(relation(_CANDIDATES, "people"))
         .join(relation(cells, "cells"), on=_same_member("cells"))
-        .join(relation(evidence.assigned.relation, "tested"), on=_same_member("tested"), join_type="left")
-        .where(exp.and_(is_null(column("refused_by", "people")), is_null(column("member", "tested"))))
     )
     engine.create(PEOPLE, query)
 
 
-def count_people(experiment: Experiment, offers: Offers) -> tuple[Array, Array]:
-    """Members for the policy to decide on, shape (C,), and exploring members, shape (C, K)."""
+def count_people(experiment: Experiment, offers: Offers) -> People:
+    """Members for the policy and exploring members, by group and by part of the audience."""
+    explored = np.zeros(offers.gains.shape)
     query = exp.select(
         column("cell"), column("role"), column("explored"), named(exp.Count(this=exp.Star()), "members")
     ).from_(relation(PEOPLE))
-    policy, explore = np.zeros(len(offers.arm)), np.zeros(offers.gains.shape)
+    sizes = np.zeros(len(offers.arm))
     for row in fetch_rows(
         experiment.engine, query.group_by(column("cell"), column("role"), column("explored"))
     ):
-        if row["role"] == _OFFERABLE:
-            policy[row["cell"]] += row["members"]
+        if row["role"] == OFFERABLE:
+            sizes[row["cell"]] += row["members"]
         elif row["role"] == "explore":
-            explore[row["cell"], offers.arms.index(row["explored"])] += row["members"]
-    return policy, explore
+            explored[row["cell"], offers.arms.index(row["explored"])] += row["members"]
+    if not isinstance(offers.rule, Individual):
+        return People(sizes, explored)
+    return _count_groups(experiment, offers, explored)
 
 
-def write_ledger(
-    evidence: Evidence,
-    offers: Offers,
-    settings: Rollout,
-    given: Array,
-    sizes: Array,
-    eligible: tuple[int, ...],
-    mark: str,
-) -> Path:
-    """Give `given` members of each part each arm, the lowest by `explore` hash, and write the ledger, whole.
-
-    Of the members that the policy decides on, the `explore` hash is known only to lie above exploration's threshold: above
-    it, it is uniform and independent of all else about a member.
-
-    Columns: `experiment, member, segment, cell, arm, reason, propensity, ramp_step, policy, definition_sha256`. The propensity
-    is the probability, over the rollout's own draws, with which a member of that part gets the arm that it got.
-
-    Args:
-        evidence: The test.
-        offers: What is offered.
-        settings: Shares and ramp.
-        given: Shape (C, K): members who are offered each arm.
-        sizes: Shape (C,): members that the policy decides on.
-        eligible: The arms that explore.
-        mark: Says which policy drew.
-    """
-    experiment = evidence.experiment
-    engine, definition = experiment.engine, experiment.definition
-    ranked = exp.select("*", named(_rank(experiment), "rank")).from_(relation(PEOPLE))
-    offered = exp.Case()
-    for cell, counts in enumerate(given.astype(int)):
-        before = 0
-        for k in np.flatnonzero(counts).tolist():
-            before += int(counts[k])
-            here = exp.EQ(this=column("cell"), expression=number(cell))
-            first = exp.LTE(this=column("rank"), expression=number(before))
-            offered = offered.when(exp.and_(here, first), exp.Literal.string(offers.arms[k]))
-    control = exp.Literal.string(offers.arms[0])
-    policy_arm = offered.else_(control.copy()) if offered.args.get("ifs") else control.copy()
-    arm = (
-        exp.Case()
-        .when(_is_role("holdout"), control.copy())
-        .when(_is_role("explore"), column("explored"))
-        .else_(policy_arm)
-    )
-    decided = exp.select("*", named(arm, "arm")).from_(ranked.subquery("ranked"))
-    nothing = exp.and_(_is_role(_OFFERABLE), exp.EQ(this=column("arm"), expression=control.copy()))
-    query = exp.select(
-        named(exp.Literal.string(definition.id), "experiment"),
-        column("member"),
-        column(SEGMENT),
-        column("cell"),
-        column("arm"),
-        named(when(nothing, exp.Literal.string("not_offered"), column("role")), "reason"),
-        named(_propensity(offers, Shares.of(settings), given, sizes, eligible), "propensity"),
-        column("ramp_step"),
-        named(exp.Literal.string(mark), "policy"),
-        named(exp.Literal.string(definition.origin.sha256), "definition_sha256"),
-    ).from_(decided.subquery("decided"))
-    path = ledger_path(experiment)
-    engine.write(query.order_by(engine.collated(column("member"))), path)
-    return path
+def _count_groups(experiment: Experiment, offers: Offers, explored: Array) -> People:
+    worth = [worth_column(k) for k in range(len(offers.arms))]
+    keys = ["part", "cell", *worth]
+    decided = exp.Case().when(is_role(OFFERABLE), number(1)).else_(number(0))
+    query = exp.select(*(column(name) for name in keys), named(exp.Sum(this=decided), "members"))
+    query = query.from_(relation(PEOPLE)).group_by(*(column(name) for name in keys)).order_by(column("part"))
+    found = experiment.engine.fetch(query).to_pandas()
+    # Parts are numbered over everybody scored; some have no member outside of the test.
+    groups = int(found["part"].max()) + 1 if len(found) else 0
+    at = found["part"].to_numpy(dtype=np.int64)
+    sizes, cell = np.zeros(groups), np.zeros(groups, dtype=np.int64)
+    predicted = np.zeros((groups, len(worth)))
+    sizes[at], cell[at] = found["members"].to_numpy(dtype=float), found["cell"].to_numpy(dtype=np.int64)
+    predicted[at] = found[worth].to_numpy(dtype=float)
+    return People(sizes, explored, Groups(cell, predicted))
 
 
-def ledger_path(experiment: Experiment) -> Path:
-    """Where the rollout's ledger stands; its presence means that the members have been drawn."""
-    return experiment.workspace.rollout / "ledger.parquet"
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """What a ledger says.
-
-    Attributes:
-        counts: Members by part and arm, shape (C, K), for each reason.
-        sent: The arms and ramp steps that somebody is sent.
-        marks: The policies that drew.
-        definitions: The definitions that drew.
-    """
-
-    counts: Mapping[Reason, Array]
-    sent: frozenset[tuple[str, int]]
-    marks: frozenset[str]
-    definitions: frozenset[str]
-
-
-def read_ledger(experiment: Experiment, arms: tuple[str, ...]) -> Drawn:
-    """Make the ledger readable as relation LEDGER, and count it."""
-    engine = experiment.engine
-    engine.read_files(LEDGER, [ledger_path(experiment)], exp.select(number(1)))
-    names = ("cell", "arm", "reason", "ramp_step", "policy", "definition_sha256")
-    keys = [column(name) for name in names]
-    query = exp.select(*keys, named(exp.Count(this=exp.Star()), "members")).from_(relation(LEDGER))
-    rows = fetch_rows(engine, query.group_by(*(key.copy() for key in keys)))
-    cells = 1 + max((int(row["cell"]) for row in rows), default=0)
-    counts: dict[Reason, Array] = {
-        reason: np.zeros((cells, len(arms))) for reason in ("offer", "holdout", "explore", "not_offered")
-    }
-    for row in rows:
-        counts[row["reason"]][row["cell"], arms.index(row["arm"])] += row["members"]
-    return Drawn(
-        counts,
-        frozenset((row["arm"], int(row["ramp_step"])) for row in rows if row["arm"] != arms[0]),
-        frozenset(row["policy"] for row in rows),
-        frozenset(row["definition_sha256"] for row in rows),
-    )
-
-
-def _propensity(
-    offers: Offers, shares: Shares, given: Array, sizes: Array, eligible: tuple[int, ...]
-) -> exp.Expr:
-    case = exp.Case()
-    for cell in range(len(given)):
-        part = given[cell] / max(sizes[cell], 1.0)
-        chance = float(shares.rest) * part
-        chance[0] = float(shares.holdout) + float(shares.rest) * (1.0 - float(part.sum()))
-        for k in eligible:
-            chance[k] += float(shares.explore) / len(eligible)
-        for k in np.flatnonzero(chance > 0).tolist():
-            here = exp.EQ(this=column("cell"), expression=number(cell))
-            got = exp.EQ(this=column("arm"), expression=exp.Literal.string(offers.arms[k]))
-            case = case.when(exp.and_(here, got), double(float(chance[k])))
-    return case
-
-
-def _rank(experiment: Experiment) -> exp.Expr:
-    order = [
-        exp.Ordered(this=experiment.engine.collated(column("digits")), nulls_first=False),
-        exp.Ordered(this=experiment.engine.collated(column("member")), nulls_first=False),
-    ]
-    return exp.Window(
-        this=exp.RowNumber(),
-        partition_by=[column("cell"), column("role")],
-        order=exp.Order(expressions=order),
-    )
-
-
-def _is_role(role: str) -> exp.Expr:
+def is_role(role: str) -> exp.Expr:
+    """Whether a member of PEOPLE has this role."""
     return exp.EQ(this=column("role"), expression=exp.Literal.string(role))
+
+
+def _find_candidates(evidence: Evidence, audience: Audience) -> None:
+    """The members who are eligible and were not in the test, each with the key that it is drawn by."""
+    experiment = evidence.experiment
+    unit = experiment.definition.audience.unit
+    key = unit_key(experiment.engine, unit if unit in audience.columns else None)
+    people = exp.select(
+        named(column("member"), "member"), named(column(SEGMENT), SEGMENT), named(key, _DRAWN_BY)
+    ).from_(relation(audience.relation))
+    query = (
+        exp.select(*(named(column(name, "people"), name) for name in ("member", SEGMENT, _DRAWN_BY)))
+        .from_(people.where(is_null(column("refused_by"))).subquery("people"))
+        .join(relation(evidence.assigned.relation, "tested"), on=_same_member("tested"), join_type="left")
+        .where(is_null(column("member", "tested")))
+    )
+    experiment.engine.create(_CANDIDATES, query)
+
+
+def _ramp_step(engine: Engine, salt: str, settings: Rollout, drawn_by: exp.Expr) -> exp.Expr:
+    step = exp.Case()
+    for place, share in enumerate(settings.ramp, start=1):
+        sent = below_share(engine, purpose_hash(engine, salt, "send", drawn_by), Fraction(str(share)))
+        step = step.when(sent, number(place))
+    return step.else_(number(len(settings.ramp)))
 
 
 def _same_member(alias: str) -> exp.Expr:

@@ -12,6 +12,7 @@ from uplift.binning import Binned
 from uplift.features import Array, FeatureSpace
 from uplift.learners import EffectModel
 from uplift.sample import Integers, Members
+from uplift.shrinkage import shrink
 from uplift.tree_nodes import Leaf, Node, leaf_of, leaves
 from uplift.tree_search import search_tree
 
@@ -102,21 +103,48 @@ class Tree:
 
 @dataclass(frozen=True)
 class Individual:
-    """For each member the arm with the largest predicted effect; nothing where none is above 0."""
+    """For each member the arm with the largest predicted effect; nothing where none is above 0.
+
+    Its parts are the arms, each cut into bands of the predicted effect, so that a budget that reaches the best of them only
+    is forecast by what the test showed of those.
+
+    Attributes:
+        model: Predicts the effects.
+        bands: Where the bands are cut, ascending.
+    """
 
     model: EffectModel
+    bands: tuple[float, ...] = ()
 
     def choose(self, space: FeatureSpace, members: Members) -> Integers:  # noqa: ARG002 - as every rule
         """Shape (n,)."""
         return np.asarray(self.model.effects(members.codes).argmax(axis=1), dtype=np.int64)
 
-    def cells(self, space: FeatureSpace, members: Members) -> Integers:
-        """The arms."""
-        return self.choose(space, members)
+    def cells(self, space: FeatureSpace, members: Members) -> Integers:  # noqa: ARG002 - as every rule
+        """The arms in bands."""
+        return self.cells_of(self.model.effects(members.codes))
+
+    def cells_of(self, effects: Array) -> Integers:
+        """The parts of members with these predicted effects, of shape (n, K)."""
+        band = np.searchsorted(np.asarray(self.bands), effects.max(axis=1), side="right")
+        return np.asarray(effects.argmax(axis=1) * (len(self.bands) + 1) + band, dtype=np.int64)
 
     def parts(self, arms: int) -> int:
-        """The arms."""
-        return arms
+        """The arms in bands."""
+        return arms * (len(self.bands) + 1)
+
+    def arms_of_parts(self, arms: int) -> tuple[int, ...]:
+        """The arm of each part."""
+        return tuple(part // (len(self.bands) + 1) for part in range(self.parts(arms)))
+
+    def banded(self, members: Members, bands: int) -> Individual:
+        """The same rule with so many bands of equally many of the members to whom it gives something."""
+        effects = self.model.effects(members.codes)
+        given = effects.max(axis=1)[effects.argmax(axis=1) > 0]
+        if not len(given):
+            return self
+        cuts = np.unique(np.quantile(given, np.arange(1, bands) / bands))
+        return Individual(self.model, tuple(float(cut) for cut in cuts))
 
 
 def learn_single(scores: Array) -> Everybody:
@@ -151,25 +179,6 @@ def learn_segments(scores: Array, segment: Integers, segments: int, min_members:
     winners = shrunken.argmax(axis=1)
     chosen[large] = np.where(shrunken.max(axis=1) > 0, winners, best)
     return SegmentTable(tuple(chosen.tolist()))
-
-
-def shrink(means: Array, variances: Array) -> Array:
-    """Empirical Bayes estimates of several means with known sampling variances (DerSimonian and Laird 1986).
-
-    >>> shrink(np.array([1.0, 1.0]), np.array([0.1, 0.2]))
-    array([1., 1.])
-    """
-    if (variances <= 0).any():
-        return means
-    weights = 1 / variances
-    centre = float(np.average(means, weights=weights))
-    q = float((weights * (means - centre) ** 2).sum())
-    scale = float(weights.sum() - (weights**2).sum() / weights.sum())
-    tau2 = max(0.0, (q - (len(means) - 1)) / scale) if scale > 0 else 0.0
-    if tau2 == 0:
-        return np.full(len(means), centre)
-    pooled = float(np.average(means, weights=1 / (tau2 + variances)))
-    return pooled + tau2 / (tau2 + variances) * (means - pooled)
 
 
 def learn_tree(scores: Array, binned: Binned, depth: int, min_leaf: int) -> Tree:

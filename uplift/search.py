@@ -16,12 +16,15 @@ from uplift.gate import Contender, run_gate
 from uplift.heterogeneity import heterogeneity_test
 from uplift.policy import CellFigures, ShippedPolicy, save_policy
 from uplift.reading import Reading, read_sample, uplift_settings
-from uplift.rules import Everybody, Rule
+from uplift.rules import Everybody, Individual, Rule
 from uplift.sample import LearningSample
 from uplift.sentences import PolicyWords
 from uplift.sql import arm_case
 
 NOBODY = Everybody(0)
+
+_BANDS = 5
+"""Parts of an individual policy's offers by predicted effect, each with its own figures."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def find_policy(experiment: Experiment, value: str | None = None) -> UpliftResul
     heterogeneity = heterogeneity_test(arena.models, arena.binned, plan.min_part)
     gate = run_gate(contest.scores, contest.choices, sample.folds)
     experiment.progress("Fitting the chosen policy on all members")
-    rules = {kind: arena.refit(kind, contest) for kind in contest.choices}
+    rules = {kind: _banded(arena.refit(kind, contest), sample) for kind in contest.choices}
     single = rules["best_single_arm"]
     kind: PolicyKind = gate.chosen.kind
     if kind == "treat_nobody" or (kind == "best_single_arm" and single == NOBODY):
@@ -176,6 +179,10 @@ def cell_figures(scores: Array, sample: LearningSample, rule: Rule) -> tuple[Cel
             )
         )
     return tuple(found)
+
+
+def _banded(rule: Rule, sample: LearningSample) -> Rule:
+    return rule.banded(sample.members, _BANDS) if isinstance(rule, Individual) else rule
 
 
 def _sql(experiment: Experiment, policy: ShippedPolicy) -> str | None:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from experiments.decision.sentences import Sentences
 from experiments.definition.policy import LearnerName, PolicyKind
 from uplift.evaluation import Estimate
+from uplift.evidence import PACKAGE
 from uplift.gate import Contender, GateResult
 from uplift.rules import PERSONALISED, Everybody, Rule, SegmentTable, Tree
 from uplift.sample import LearningSample
 from uplift.tree_nodes import leaves
 
-PACKAGE = "uplift"
+__all__ = ["PACKAGE", "PolicyWords"]
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def judge_guardrails(definition: Definition, contrasts: Contrasts) -> tuple[Guar
         contrasts: The unadjusted ones.
     """
     return tuple(
-        _judge(guardrail, arm.id, contrasts.compare(guardrail.metric, arm.id, CONTROL))
+        judge_comparison(guardrail, arm.id, contrasts.compare(guardrail.metric, arm.id, CONTROL))
         for guardrail in definition.goals.guardrails
         for arm in definition.offer_arms
     )
@@ -43,7 +43,8 @@ def signed_limit(guardrail: Guardrail) -> float:
     return size if guardrail.better == "down" else -size
 
 
-def _judge(guardrail: Guardrail, arm: str, comparison: Comparison | None) -> GuardrailResult:
+def judge_comparison(guardrail: Guardrail, arm: str, comparison: Comparison | None) -> GuardrailResult:
+    """One guardrail for one arm, by its comparison with control; `unclear` where there is none."""
     limit, relative = signed_limit(guardrail), guardrail.limit is None
     if comparison is None:
         return GuardrailResult(guardrail.metric, arm, limit, None, None, None, "unclear", relative)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uplift.forecast import forecast
+from uplift.forecast import Strata, forecast
 from uplift.offers import Offers
 from uplift.rules import SegmentTable
 
@@ -26,6 +26,11 @@ def offers_of(gains: np.ndarray, errors: np.ndarray, spread: np.ndarray, optimis
         optimism,
         spread,
     )
+
+
+def strata(offered: np.ndarray, explored: np.ndarray, held: np.ndarray) -> Strata:
+    """One stratum for each part: the policy gives all of it the same."""
+    return Strata(np.arange(len(held)), offered.astype(float), explored.astype(float), held.astype(float))
 
 
 @pytest.mark.parametrize(
@@ -53,7 +58,7 @@ def test_the_interval_covers_what_the_holdout_shows(spread: list[list[float]]) -
         means = rng.normal(0, sd / np.sqrt(tested))
         seen = gains + (means - means[:, :1]) * [0, 1, 1]
         found = forecast(
-            offers_of(seen, errors, sd), contacted * [0, 1, 0], contacted * [0, 0, 1], held.astype(float)
+            offers_of(seen, errors, sd), strata(contacted * [0, 1, 0], contacted * [0, 0, 1], held)
         )
         got = contacted * (base[:, None] + gains) + rng.normal(0, sd * np.sqrt(contacted))
         without = base + rng.normal(0, sd[:, 0] / np.sqrt(held))
@@ -65,6 +70,8 @@ def test_the_interval_covers_what_the_holdout_shows(spread: list[list[float]]) -
 def test_optimism_is_taken_from_the_chosen_arm_only() -> None:
     gains = np.array([[0.0, 0.5, 0.4]])
     offers = offers_of(gains, np.zeros((1, 3)), np.ones((1, 3)), optimism=0.1)
-    found = forecast(offers, np.array([[0.0, 100.0, 10.0]]), np.array([[0.0, 5.0, 5.0]]), np.array([10.0]))
+    found = forecast(
+        offers, strata(np.array([[0.0, 100.0, 10.0]]), np.array([[0.0, 5.0, 5.0]]), np.array([10.0]))
+    )
     np.testing.assert_allclose(found.by_arm, [0.0, 40.0, 4.0])
     assert found.total == 40.0 + 4.0 + 2.5 + 2.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -19,10 +19,11 @@ LEFT_OVER, LATER = 8000, 8000
 
 @dataclass(frozen=True)
 class Written:
-    """A rollout to members left over from the test and as many later ones, and its ledger with `later`."""
+    """Three runs of a rollout to members left over from the test and as many later ones, and its ledger with `later`."""
 
     document: Rollout
     again: Rollout
+    last: Rollout
     ledger: pd.DataFrame
 
 
@@ -35,9 +36,9 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
     pd.concat([campaign.frame(), later]).to_parquet(campaign.folder / "members.parquet")
     with campaign.open() as experiment:
         keep_analysis(experiment, analyze(experiment))
-        document, again = rollout(experiment), rollout(experiment)
+        document, again, last = rollout(experiment), rollout(experiment), rollout(experiment)
     ledger = pd.read_parquet(document.files["ledger"])
-    return Written(document, again, ledger.assign(later=ledger["member"] >= "500000"))
+    return Written(document, again, last, ledger.assign(later=ledger["member"] >= "500000"))
 
 
 def test_left_over_and_later_members_have_the_same_chances(written: Written) -> None:
@@ -72,19 +73,44 @@ def test_offers_count_nobody_who_explores(written: Written) -> None:
     assert 0 < exploration < 0.3 * document.expected_profit
 
 
+def lists_of(document: Rollout) -> dict[str, Path]:
+    return {name: Path(path) for name, path in document.files.items() if name != "ledger"}
+
+
 def test_a_list_is_written_only_where_it_has_members(written: Written) -> None:
-    """Nobody is in the first ten-millionth of the ramp."""
+    """Nobody is in the first ten-millionth of the ramp, so that the first run releases the first two steps."""
     sent = written.ledger[written.ledger["arm"] != "control"]
     assert set(sent["ramp_step"]) == {2, 3}
     names = {f"{arm}__step{step}" for arm, step in zip(sent["arm"], sent["ramp_step"], strict=True)}
-    lists = {name: Path(path) for name, path in written.document.files.items() if name != "ledger"}
+    assert set(lists_of(written.document)) == {name for name in names if name.endswith("2")}
+    lists = lists_of(written.again)
     assert set(lists) == names
     assert {path.name for path in lists["gift__step2"].parent.glob("*.csv")} == {
         f"{name}.csv" for name in names
     }
-    assert sum(len(pd.read_csv(path)) for path in lists.values()) == len(sent)
+    members = [
+        member for path in lists.values() for member in pd.read_csv(path, dtype={"member": str})["member"]
+    ]
+    assert len(members) == len(set(members)) == len(sent)
 
 
-def test_a_second_run_tells_the_same_without_the_first_one_s_document(written: Written) -> None:
+def test_a_further_run_tells_the_same(written: Written) -> None:
     assert written.document.shadow_price
-    assert written.again == written.document
+    assert written.last == written.again
+    ramp = ("ramp", "next_step", "files")
+    same = dict.fromkeys(ramp)
+    assert replace(written.again, **same) == replace(written.document, **same)
+    assert [step.released_at is not None for step in written.document.ramp] == [True, True, False]
+    assert "Step 3 of 3" in written.document.next_step
+    assert written.again.next_step == ""
+
+
+def test_the_policy_s_arm_of_the_held_out_is_what_others_get(written: Written) -> None:
+    """Of each part, the policy gives held-out and exploring members what it gives the others, as often, within binomial bounds."""
+    ledger = written.ledger
+    for _, cell in ledger.groupby("cell"):
+        share = cell[cell["reason"].isin(["offer", "not_offered"])]["arm"].value_counts(normalize=True)
+        for _, group in cell[cell["reason"].isin(["holdout", "explore"])].groupby("reason"):
+            for arm in ("control", "gift", "coupon"):
+                low, high = binom.ppf([5e-5, 1 - 5e-5], len(group), share.get(arm, 0.0))
+                assert low <= (group["policy_arm"] == arm).sum() <= high

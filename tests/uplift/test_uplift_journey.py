@@ -17,7 +17,9 @@ from experiments.definition.errors import InputError, RefusedError
 from experiments.documents import to_json
 from experiments.experiment import Experiment
 from tests.uplift.campaign import ARMS, DEFINITION, Campaign, Truth, keep_analysis
+from uplift.costs import measure_costs
 from uplift.evidence import open_evidence
+from uplift.offers import Offers, choose_offers, read_analysis
 from uplift.policy import load_policy
 from uplift.reading import read_sample
 from uplift.rollout import rollout
@@ -122,10 +124,11 @@ def test_the_rollout_keeps_its_budget_and_its_shares(
         + document.not_offered
         == 8000
     )
+    first = ledger[(ledger["arm"] != "control") & (ledger["ramp_step"] == 1)]
     lists = pd.concat(
         pd.read_csv(path, dtype={"member": str}) for name, path in document.files.items() if name != "ledger"
     )
-    assert set(lists["member"]) == set(ledger["member"][ledger["arm"] != "control"])
+    assert set(lists["member"]) == set(first["member"])
     assert lists["member"].is_unique
     steps = ledger["ramp_step"].value_counts(normalize=True)
     assert steps[1] == pytest.approx(0.25, abs=0.03)
@@ -145,6 +148,7 @@ def test_propensities_add_up_and_are_the_shares_that_came_out(
 
 
 def test_running_again_draws_nobody_anew(experiment: Experiment, found: UpliftResult) -> None:
+    rollout(experiment)
     first = rollout(experiment)
     content = {path: Path(path).read_bytes() for path in first.files.values()}
     second = rollout(experiment)
@@ -197,11 +201,12 @@ def test_what_cannot_be_done_is_refused(tmp_path: Path) -> None:
             rollout(experiment)
         with pytest.raises(InputError, match="no metric 'profits'"):
             find_policy(experiment, "profits")
-    campaign.define(title="Another", assignment={**DEFINITION["assignment"], "sample_size": 4000})
+    other = {**DEFINITION["goals"], "primary": {"metric": "spend"}}
+    campaign.define(goals=other, assignment={**DEFINITION["assignment"], "sample_size": 4000})
     with campaign.open() as experiment:
         keep_analysis(experiment, analyze(experiment))
         for step in (find_policy, rollout):
-            with pytest.raises(RefusedError, match="title was Planted effects when arms were drawn"):
+            with pytest.raises(RefusedError, match=r"goals\.primary\.metric was bought when arms were drawn"):
                 step(experiment)
     campaign.define(
         uplift={**DEFINITION["uplift"], "folds": 2},
@@ -272,12 +277,32 @@ def test_an_individual_policy_is_rolled_out_by_its_model(tmp_path: Path) -> None
         assert result.document.chosen.kind == "individual"
         assert result.document.chosen.sql is None
         document = rollout(experiment)
-        again = rollout(experiment)
+        rollout(experiment)
+        costs = measure_costs(open_evidence(experiment), choose(experiment)).expected
     assert document.follows == "individual"
-    assert again == document
     ledger = pd.read_parquet(document.files["ledger"])
     offered = ledger[ledger["reason"] == "offer"]
     frame = campaign.frame().set_index("id").loc[offered["member"]].reset_index()
     assert (offers(result.policy, frame) == offered["arm"]).all()
     assert document.cost_bound <= 1500
     assert not list((tmp_path / "runs/planted/rollout").glob(".*"))
+    # The best value for its cost first, over all arms: chance decides between equal predictions only.
+    decided = ledger[ledger["reason"].isin(["offer", "not_offered"])]
+    frame = campaign.frame().set_index("id").loc[decided["member"]].reset_index()
+    effects = result.policy.rule.model.effects(result.policy.members(frame).codes)  # type: ignore[attr-defined]
+    rate = (effects[:, 1:] / costs[:1, 1:]).max(axis=1)
+    given = (decided["reason"] == "offer").to_numpy()
+    assert 0.05 < given.mean() < 0.95
+    assert rate[given].min() >= rate[~given].max() - 1e-12
+    held = ledger[ledger["reason"] == "holdout"]
+    frame = campaign.frame().set_index("id").loc[held["member"]].reset_index()
+    effects = result.policy.rule.model.effects(result.policy.members(frame).codes)  # type: ignore[attr-defined]
+    above = (effects[:, 1:] / costs[:1, 1:]).max(axis=1) > rate[given].min()
+    assert (above == (held["policy_arm"] != "control").to_numpy()).all()
+    clear = decided["propensity"][np.abs(rate - rate[given].min()) > 1e-9]
+    assert set(clear.round(9)) == {0.925, 0.95}
+
+
+def choose(experiment: Experiment) -> Offers:
+    evidence = open_evidence(experiment)
+    return choose_offers(evidence, read_analysis(evidence), "profit")

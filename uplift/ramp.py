@@ -1,0 +1,142 @@
+"""The ramp: each step's lists are written once, after the steps before it have been measured by the rollout's own holdout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlglot import exp
+
+from experiments.assignment.assigned import Assigned
+from experiments.audience.audience import Audience
+from experiments.decision.contrasts import Contrasts
+from experiments.decision.guardrails import judge_comparison
+from experiments.definition.arms import CONTROL
+from experiments.definition.columns import is_reserved
+from experiments.documents import GuardrailResult
+from experiments.experiment import Experiment
+from experiments.measurement.measurement import Measurement, build_units, measure
+from experiments.measurement.windows import PLANNED, longest_window
+from experiments.queries import column, fetch_rows, is_null, named, number, relation, when
+from uplift.evidence import Evidence
+from uplift.rollout_ledger import LEDGER
+from uplift.sql import SEGMENT
+
+RELEASED = "rollout_released"
+_MEASURED = "rollout_measured"
+
+
+def step_path(experiment: Experiment, step: int) -> Path:
+    """Where a step's members stand; its presence means that its lists may have been sent."""
+    return experiment.workspace.rollout / f"step-{step}.parquet"
+
+
+def released_steps(experiment: Experiment, steps: int) -> tuple[int, ...]:
+    """The steps that are released, from 1 on."""
+    return tuple(step for step in range(1, steps + 1) if step_path(experiment, step).exists())
+
+
+def release(experiment: Experiment, audience: Audience, step: int) -> None:
+    """Write who is in a step, whole: those of the ledger who are eligible today, contacted and held out alike.
+
+    Eligibility and caps are decided alike for everybody of the step, before anybody of it is contacted, so that contacted and
+    held-out members remain comparable.
+    """
+    engine = experiment.engine
+    experiment.progress(f"Releasing step {step}")
+    names = ("member", SEGMENT, "cell", "arm", "policy_arm", "reason", "propensity", "ramp_step")
+    query = (
+        exp.select(
+            *(named(column(name, "drawn"), name) for name in names),
+            named(engine.instant_literal(experiment.now), PLANNED),
+        )
+        .from_(relation(LEDGER, "drawn"))
+        .join(
+            relation(audience.relation, "people"),
+            on=exp.EQ(this=column("member", "people"), expression=column("member", "drawn")),
+        )
+        .where(
+            exp.and_(
+                exp.EQ(this=column("ramp_step", "drawn"), expression=number(step)),
+                is_null(column("refused_by", "people")),
+            )
+        )
+        .order_by(engine.collated(column("member", "drawn")))
+    )
+    engine.write(query, step_path(experiment, step))
+
+
+def read_released(experiment: Experiment, steps: Iterable[int]) -> dict[int, tuple[int, datetime]]:
+    """Make the released members readable as relation RELEASED; of each step its members, and when it was released."""
+    engine = experiment.engine
+    engine.read_files(RELEASED, [step_path(experiment, step) for step in steps], exp.select(number(1)))
+    query = (
+        exp.select(
+            named(column("ramp_step"), "step"),
+            named(exp.Count(this=exp.Star()), "members"),
+            named(exp.Max(this=column(PLANNED)), "at"),
+        )
+        .from_(relation(RELEASED))
+        .group_by(column("ramp_step"))
+    )
+    return {int(row["step"]): (int(row["members"]), row["at"]) for row in fetch_rows(engine, query)}
+
+
+def windows_close(experiment: Experiment, released: dict[int, tuple[int, datetime]]) -> datetime | None:
+    """When the last window of the released steps closes; None where no metric has a window."""
+    days = longest_window(experiment.definition)
+    if not days or not released:
+        return None
+    return max(at for _, at in released.values()) + timedelta(days=days)
+
+
+def measure_released(evidence: Evidence, audience: Audience) -> Measurement:
+    """What the members of the released steps did, counted from the release: arms against the rollout's own holdout.
+
+    The segment of a member is what the policy gives it, or would have given; its stratum is its part of the audience. Within
+    both, chance alone decided who was held out. Members who are not offered anything are in no arm.
+    """
+    experiment = evidence.experiment
+    engine = experiment.engine
+    held = exp.EQ(this=column("reason", "drawn"), expression=exp.Literal.string("holdout"))
+    known = [name for name in audience.columns if not is_reserved(name)]
+    query = (
+        exp.select(
+            named(column("member", "drawn"), "member"),
+            named(when(held, exp.Literal.string(CONTROL), column("arm", "drawn")), "arm"),
+            named(column("policy_arm", "drawn"), SEGMENT),
+            named(exp.cast(column("cell", "drawn"), exp.DType.TEXT), "stratum"),
+            named(column("ramp_step", "drawn"), "batch"),
+            named(column("propensity", "drawn"), "propensity"),
+            named(column(PLANNED, "drawn"), PLANNED),
+            *(named(column(name, "people"), name) for name in known),
+        )
+        .from_(relation(RELEASED, "drawn"))
+        .join(
+            relation(audience.relation, "people"),
+            on=exp.EQ(this=column("member", "people"), expression=column("member", "drawn")),
+            join_type="left",
+        )
+        .where(exp.NEQ(this=column("reason", "drawn"), expression=exp.Literal.string("not_offered")))
+    )
+    engine.create(_MEASURED, query)
+    assigned = Assigned(_MEASURED, engine.columns(_MEASURED), locked=True, recorded=False)
+    return measure(experiment, build_units(experiment, evidence.catalogue, assigned))
+
+
+def judge_released(experiment: Experiment, measured: Measurement) -> tuple[GuardrailResult, ...]:
+    """Every guardrail for every arm that is contacted, among the members to whom the policy gives it.
+
+    The rule is the test's: `fail` where the harm is shown to reach the limit. A step that is too small to show either is
+    `unclear`; the test has shown the arm to be harmless, so that this alone does not stop a ramp.
+    """
+    contrasts = Contrasts(measured.metrics)
+    return tuple(
+        judge_comparison(
+            guardrail, arm.id, contrasts.compare(guardrail.metric, arm.id, CONTROL, segment=arm.id)
+        )
+        for guardrail in experiment.definition.goals.guardrails
+        for arm in experiment.definition.offer_arms
+        if measured.members(arm.id, arm.id)
+    )

@@ -1,0 +1,143 @@
+"""What a rollout's draw decided beside its ledger: prices, the budget curve, and what more budget would bring."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from experiments.definition.errors import RefusedError
+from experiments.definition.policy import Rollout as Settings
+from experiments.documents import Reason, read_document, to_json
+from experiments.experiment import Experiment
+from experiments.files import write_whole
+from experiments.numbers import Numbers
+from uplift.budget import Plan, Problem
+from uplift.documents import BudgetPoint, LimitUse, MoreBudget, RolloutPlan
+from uplift.forecast import expected_profit
+from uplift.limits import Limit
+from uplift.sentences import PACKAGE
+
+_POINTS = 41
+_MORE = 0.2
+
+
+def keep_plan(experiment: Experiment, problem: Problem, plan: Plan, settings: Settings) -> None:
+    """Write `plan.json`, before the ledger: where the ledger stands, the plan does."""
+    found = RolloutPlan(
+        settings=settings.model_dump(mode="json", exclude_none=True),
+        shadow_price=plan.shadow_price,
+        limits=_limits(problem, plan, settings),
+        budget_curve=_curve(problem),
+        more_budget=_more(problem, plan),
+    )
+    write_whole(experiment.workspace.rollout / "plan.json", to_json(found))
+
+
+def read_plan(experiment: Experiment, settings: Settings) -> RolloutPlan:
+    """The plan of the ledger that stands.
+
+    Raises:
+        RefusedError: The members were drawn by other settings, or the plan is gone.
+        InputError: It is damaged.
+    """
+    say = experiment.words.say
+    found = read_document(RolloutPlan, experiment.workspace.rollout / "plan.json")
+    if found is None or found.settings != settings.model_dump(mode="json", exclude_none=True):
+        code = "rollout.no_plan" if found is None else "rollout.other_settings"
+        raise RefusedError([say(PACKAGE, code)], say(PACKAGE, "rollout.keep_rollout"))
+    return found
+
+
+def money_reasons(experiment: Experiment, plan: RolloutPlan) -> tuple[Reason, ...]:
+    """What more budget would bring, and which limits bind, in a sentence each."""
+    say, numbers = (
+        experiment.words.say,
+        Numbers(experiment.words.language, experiment.definition.currency),
+    )
+    told = []
+    more = plan.more_budget
+    if more is not None and more.expected_profit > 0:
+        facts = {
+            "amount": numbers.money(more.amount, 0),
+            "profit": numbers.money(more.expected_profit, 0),
+            "members": numbers.count(more.members),
+            "each": numbers.money(more.expected_profit / more.amount),
+        }
+        told.append(Reason("more_budget", say(PACKAGE, "rollout.more_budget", **facts)))
+    elif more is not None and plan.budget_curve:
+        cost = numbers.money(plan.budget_curve[-1].cost_bound, 0)
+        told.append(Reason("budget_ample", say(PACKAGE, "rollout.budget_ample", cost=cost)))
+    for limit in plan.limits:
+        if limit.shadow_price > 0:
+            facts = {
+                "name": limit.name,
+                "used": numbers.count(limit.used),
+                "price": numbers.money(limit.shadow_price),
+            }
+            told.append(Reason("limit_binds", say(PACKAGE, "rollout.limit_binds", **facts)))
+    return tuple(told)
+
+
+def refuse_what_exploration_exceeds(
+    experiment: Experiment, problem: Problem, limits: Sequence[Limit]
+) -> None:
+    """Exploration is drawn before the policy: it must fit into the budget and every limit by itself.
+
+    Raises:
+        RefusedError: It does not.
+    """
+    say, file, budget = experiment.words.say, experiment.arguments, problem.budget
+    told = []
+    if budget is not None and problem.exploration > budget.amount:
+        facts = {"cost": f"{problem.exploration:,.2f}", "budget": f"{budget.amount:,.2f}"}
+        told.append(say(PACKAGE, "rollout.exploration_too_dear", **facts))
+    told += [
+        say(PACKAGE, "rollout.exploration_too_large", name=limit.name, over=f"{-limit.most:,.0f}")
+        for limit in limits
+        if limit.most < 0
+    ]
+    if told:
+        raise RefusedError(told, say(PACKAGE, "rollout.less_exploration", file=file))
+
+
+def _curve(problem: Problem) -> tuple[BudgetPoint, ...]:
+    if problem.budget is None:
+        return ()
+    return tuple(
+        BudgetPoint(bound, _profit(problem, plan), int(plan.given.sum()))
+        for bound, plan in problem.curve(_POINTS if not problem.limits else _POINTS // 4)
+    )
+
+
+def _more(problem: Problem, plan: Plan) -> MoreBudget | None:
+    """A round fifth of the budget more; None where there is no budget."""
+    if problem.budget is None or problem.budget.amount <= 0:
+        return None
+    amount = _round(problem.budget.amount * _MORE)
+    other = problem.with_budget(problem.budget.amount + amount).solve()
+    gained = _profit(problem, other) - _profit(problem, plan)
+    return MoreBudget(amount, max(gained, 0.0), int(other.given.sum() - plan.given.sum()))
+
+
+def _profit(problem: Problem, plan: Plan) -> float:
+    return expected_profit(problem.offers, problem.by_cell(plan.given), problem.explored)[1]
+
+
+def _limits(problem: Problem, plan: Plan, settings: Settings) -> tuple[LimitUse, ...]:
+    written = [*(settings.stock or {}).values(), *(settings.contacts or {}).values()]
+    given = (problem.by_cell(plan.given) + problem.explored).sum(axis=0)
+    prices = plan.limit_prices or (0.0,) * len(problem.limits)
+    return tuple(
+        LimitUse(limit.name, most, int(given[list(limit.options)].sum()), price)
+        for limit, most, price in zip(problem.limits, written, prices, strict=True)
+    )
+
+
+def _round(value: float) -> float:
+    """The largest of 1, 2 and 5 times a power of ten that is not above a value.
+
+    >>> _round(50_000.0), _round(1_200.0), _round(0.7)
+    (50000.0, 1000.0, 0.5)
+    """
+    power = 10.0 ** math.floor(math.log10(value) + 1e-9)
+    return max(power * factor for factor in (1, 2, 5) if power * factor <= value * (1 + 1e-9))
