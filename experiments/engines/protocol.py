@@ -119,7 +119,11 @@ class Engine(Protocol):
         """The integer that up to 13 hex digits write."""
 
     def instant(self, column: exp.Expr, kind: ColumnType, zone: ZoneInfo) -> exp.Expr:
-        """A time value as a UTC instant; one without zone, or a date, is local in `zone`."""
+        """A time value as a UTC instant; one without zone, or a date, is local in `zone`.
+
+        Of a local time that clocks show twice it is the second instant; one that they skip counts as if they had not been
+        changed yet.
+        """
 
     def instant_literal(self, moment: datetime) -> exp.Expr:
         """A moment (with zone) as a UTC instant."""

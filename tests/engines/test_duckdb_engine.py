@@ -1,4 +1,4 @@
-"""The DuckDB engine on real files: types, keys as text, what it refuses to open, and files written whole."""
+"""What is DuckDB's own: headers of CSV files, the files that a session can reach, its URL, patterns in names."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import gzip
 import math
 import subprocess
 import sys
-from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
@@ -31,49 +29,6 @@ def everything(engine: Engine, name: str) -> list[tuple[object, ...]]:
     return engine.rows(exp.select("*").from_(name))
 
 
-def test_csv_keys_stay_text_and_types_come_from_all_rows(engine: Engine, tmp_path: Path) -> None:
-    path = tmp_path / "m.csv"
-    late = "".join(f"{number:05d},{number},2026-01-02 03:04:05\n" for number in range(30_000))
-    path.write_text(f"会员,v,at\n{late}x,1.5,2026-01-02 03:04:05\n")
-    columns = engine.open_source("m", str(path), key="会员")
-    assert columns == {"会员": ColumnType.TEXT, "v": ColumnType.FLOAT, "at": ColumnType.TIMESTAMP}
-    assert everything(engine, "m")[12][0] == "00012"
-
-
-def test_gzip_csv_and_row_numbers_in_the_files_order(engine: Engine, tmp_path: Path) -> None:
-    path = tmp_path / "m.csv.gz"
-    values = [(7 * number) % 5003 for number in range(5003)]
-    path.write_bytes(gzip.compress(("v\n" + "\n".join(map(str, values))).encode()))
-    assert engine.open_source("m", str(path), key="row_number") == {
-        "row_number": ColumnType.INTEGER,
-        "v": ColumnType.INTEGER,
-    }
-    assert everything(engine, "m") == list(enumerate(values, start=1))
-
-
-def test_parquet_types_row_numbers_and_nan_as_null(engine: Engine, tmp_path: Path) -> None:
-    path = tmp_path / "m.parquet"
-    duckdb.sql(
-        "SELECT 3::UTINYINT AS i, 1.5::DECIMAL(9,2) AS d, 'nan'::FLOAT AS f, true AS b, DATE '2026-01-01' AS day, "
-        "TIMESTAMPTZ '2026-01-01 00:00:00+08' AS moment, TIMESTAMP_NS '2026-01-01 00:00:00' AS local, [1] AS list, "
-        "'a'::BLOB AS blob"
-    ).write_parquet(str(path))
-    columns = engine.open_source("m", str(path), key="row_number")
-    assert list(columns.items()) == [
-        ("row_number", ColumnType.INTEGER),
-        ("i", ColumnType.INTEGER),
-        ("d", ColumnType.DECIMAL),
-        ("f", ColumnType.FLOAT),
-        ("b", ColumnType.BOOLEAN),
-        ("day", ColumnType.DATE),
-        ("moment", ColumnType.INSTANT),
-        ("local", ColumnType.TIMESTAMP),
-        ("list", ColumnType.OTHER),
-        ("blob", ColumnType.OTHER),
-    ]
-    assert engine.rows(exp.select("row_number", "f").from_("m")) == [(1, None)]
-
-
 def test_tables_of_a_duckdb_file_are_read_only(tmp_path: Path) -> None:
     path = tmp_path / "shop.duckdb"
     with duckdb.connect(str(path)) as shop:
@@ -91,28 +46,6 @@ def test_tables_of_a_duckdb_file_are_read_only(tmp_path: Path) -> None:
         engine.open_source("n", "orders", key="row_number")
     engine.cancel_and_close()
     engine.cancel_and_close()
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "cause"),
-    [
-        ("none.csv", None, "there is no file"),
-        ("gbk.csv", "k,名\n1,张\n".encode("gbk"), "CSV in UTF-8 at line 1"),
-        ("not.parquet", b"PAR0", "cannot be read as Parquet"),
-        ("not.csv.gz", b"plain", "cannot be read as CSV"),
-        ("numbered.csv", b"row_number,v\n5,1\n", "`row_number` of its own"),
-        ("header_only.csv", b"k,at\n", "has no rows"),
-        ("empty.csv", b"", "has no rows"),
-    ],
-)
-def test_what_cannot_be_read_is_an_input_error(
-    engine: Engine, tmp_path: Path, name: str, content: bytes | None, cause: str
-) -> None:
-    path = tmp_path / name
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(InputError, match=cause):
-        engine.open_source("x", str(path), key="row_number")
 
 
 def test_a_row_with_too_many_cells_is_not_dropped(engine: Engine, tmp_path: Path) -> None:
@@ -191,61 +124,6 @@ def test_files_behind_links_and_dots_are_reached(tmp_path: Path) -> None:
         assert engine.open_source("a", str(path), key="k") == {"k": ColumnType.TEXT}
         engine.write(exp.select("*").from_("a"), link / "out" / "b.csv")
         assert (real / "out" / "b.csv").read_text() == "k\n1\n"
-
-
-def test_a_failed_write_leaves_the_old_file_and_no_other(engine: Engine, tmp_path: Path) -> None:
-    target = tmp_path / "out" / "t.csv"
-    engine.write(exp.select(exp.alias_(exp.Literal.number(1), "x")), target)
-    broken = exp.select(exp.cast(exp.Literal.string("x"), "BIGINT"))
-    with pytest.raises(InputError):
-        engine.write(broken, target)
-    assert target.read_text() == "x\n1\n"
-    assert list(target.parent.iterdir()) == [target]
-
-
-def test_written_parquet_is_read_back(engine: Engine, tmp_path: Path) -> None:
-    path = tmp_path / "t.parquet"
-    query = exp.select(exp.alias_(engine.instant_literal(datetime(2026, 1, 2, tzinfo=UTC)), "at"))
-    engine.write(query, path)
-    engine.read_files("t", [path, path], query)
-    assert engine.columns("t") == {"at": ColumnType.INSTANT}
-    assert everything(engine, "t") == [(datetime(2026, 1, 2, tzinfo=UTC),)] * 2
-    engine.read_files("none", [], query)
-    assert engine.columns("none") == {"at": ColumnType.INSTANT}
-    assert everything(engine, "none") == []
-
-
-@pytest.mark.parametrize(
-    ("moment", "zone"),
-    [
-        (datetime(2026, 3, 8, 7, 30, tzinfo=UTC), "America/New_York"),
-        (datetime(2026, 11, 1, 5, 30, tzinfo=UTC), "America/New_York"),
-        (datetime(2026, 7, 1, 20, 0, tzinfo=UTC), "Asia/Kolkata"),
-        (datetime(2026, 7, 1, 20, 0, tzinfo=UTC), "Asia/Shanghai"),
-        (datetime(2026, 7, 1, 2, 0, tzinfo=UTC), "America/St_Johns"),
-    ],
-)
-def test_local_time_agrees_with_python(engine: Engine, moment: datetime, zone: str) -> None:
-    at, here = engine.instant_literal(moment), ZoneInfo(zone)
-    local = moment.astimezone(here)
-    naive = exp.cast(exp.Literal.string(local.replace(tzinfo=None).isoformat(sep=" ")), "TIMESTAMP")
-    query = exp.select(
-        engine.local_text(at, here),
-        engine.local_date(at, here),
-        engine.instant(naive, ColumnType.TIMESTAMP, here),
-    )
-    ((text, day, back),) = engine.rows(query)
-    assert (text, day) == (local.isoformat(), local.date())
-    # The hour that a clock change repeats may be read as either of the two.
-    assert back in {local.replace(fold=fold).astimezone(UTC) for fold in (0, 1)}
-
-
-def test_a_day_is_24_hours_and_a_date_is_local_midnight(engine: Engine) -> None:
-    berlin = ZoneInfo("Europe/Berlin")
-    eve = engine.instant(exp.cast(exp.Literal.string("2026-03-29"), "DATE"), ColumnType.DATE, berlin)
-    assert engine.rows(
-        exp.select(engine.add_days(eve, 1), engine.add_minutes(eve, exp.Literal.number(90)))
-    ) == [(datetime(2026, 3, 29, 23, tzinfo=UTC), datetime(2026, 3, 29, 0, 30, tzinfo=UTC))]
 
 
 @given(
