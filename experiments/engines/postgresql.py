@@ -135,7 +135,7 @@ class PostgreSQLEngine(PostgreSQLBuilders):
     def _find(self, table: str) -> exp.Table:
         """A table by its name as written, else in small letters, as PostgreSQL takes a name without quotes."""
         parts = [quoted.replace('""', '"') or plain for quoted, plain in _NAME_PART.findall(table)]
-        for *schema, relation in (parts, [part.lower() for part in parts]):
+        for *schema, relation in filter(None, (parts, [part.lower() for part in parts])):
             schemas = schema[-1:] or self._schemas
             with in_our_words("Looking for a table in PostgreSQL"):
                 found = self._session.execute(_FIND, (schemas, relation, schemas)).fetchone()
