@@ -131,10 +131,19 @@ def design(file: File, options: Options) -> None:
 
 @app.command()
 @with_options
-def assign(file: File, options: Options) -> None:
+def assign(
+    file: File,
+    options: Options,
+    explain: Annotated[
+        str | None,
+        typer.Option(
+            help="Draw nothing; say why this member is in, out, and in which arm.", metavar="MEMBER"
+        ),
+    ] = None,
+) -> None:
     """Draw the arms, write the ledger and one send list for each arm, lock the definition."""
     with _running(file, options) as run:
-        run.answer(run.journey.assign())
+        run.answer(run.journey.assign() if explain is None else run.journey.explain(explain))
 
 
 @app.command()

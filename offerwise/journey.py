@@ -15,6 +15,7 @@ from experiments.experiment import Experiment
 from experiments.files import write_whole
 
 if TYPE_CHECKING:
+    from experiments.assignment.explanation import Explanation
     from experiments.simulation.documents import Simulation
     from reports.tracking import Tracker
     from uplift.documents import Rollout, Uplift
@@ -49,13 +50,16 @@ class Journey:
         return validate(self.experiment)
 
     def design(self) -> Design:
-        """What the plan can detect, kept as `design.json`; see `experiments.design.design.design`."""
+        """What the plan can detect, kept as `design.json` and drawn as `design.svg`; see `experiments.design.design.design`."""
         from experiments.design.design import design
+        from reports.detectable import draw_detectable
 
+        found = design(self.experiment)
         return self._finish(
             "design",
-            design(self.experiment),
+            found,
             lambda tracker, document, files: tracker.log_design(self.experiment, document, files),
+            chart=draw_detectable(self.experiment, found),
         )
 
     def assign(self) -> Assignment:
@@ -67,6 +71,12 @@ class Journey:
             assign(self.experiment),
             lambda tracker, document, files: tracker.log_assignment(self.experiment, document, files),
         )
+
+    def explain(self, member: str) -> Explanation:
+        """Why a member is in or out, and in which arm; see `experiments.assignment.explanation.explain_assignment`."""
+        from experiments.assignment.explanation import explain_assignment
+
+        return explain_assignment(self.experiment, member)
 
     def analyze(self) -> Analysis:
         """Effects, verdict and report, kept as `analysis.json`; see `experiments.analysis.analyze`."""
@@ -142,17 +152,22 @@ class Journey:
         if self.tracker and found and followed and found.model_uri:
             promote(self.tracker, found.model_uri)
 
-    def _finish(self, name: str, found: Document, log: Log[Document], *, reported: bool = False) -> Document:
-        """Keep a step's document, renew the report where the step has a part in it, and log the run."""
+    def _finish(
+        self, name: str, found: Document, log: Log[Document], *, reported: bool = False, chart: str = ""
+    ) -> Document:
+        """Keep a step's document and its chart, renew the report where the step has a part in it, and log the run."""
         path = self.experiment.workspace.document(name)
-        report = self.experiment.workspace.report
-        document = _with_files(found, {name: path, **({"report": report} if reported else {})})
+        report, drawing = self.experiment.workspace.report, path.with_suffix(".svg")
+        beside = {"report": report} if reported else {}
+        if chart:
+            beside["chart"] = write_whole(drawing, chart)
+        document = _with_files(found, {name: path, **beside})
         write_whole(path, to_json(document))
         if reported:
             self._renew_report()
         if self.tracker is None:
             return document
-        run = log(self.tracker, document, [report] if reported and report.exists() else [])
+        run = log(self.tracker, document, [file for file in beside.values() if file.exists()])
         document = dataclasses.replace(document, mlflow_run_id=run)
         write_whole(path, to_json(document))
         return document

@@ -18,11 +18,14 @@ from reports.tables import Column, Table, row, words
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from experiments.assignment.explanation import Explanation
     from experiments.simulation.documents import Simulation
     from reports.headline import Headline
     from uplift.documents import Rollout, Uplift
 
-Shown: TypeAlias = Union[Validation, Design, Assignment, Analysis, "Uplift", "Rollout", "Simulation"]
+Shown: TypeAlias = Union[
+    Validation, Design, Assignment, "Explanation", Analysis, "Uplift", "Rollout", "Simulation"
+]
 """The documents that a command answers with."""
 
 _FILES_LISTED = 6
@@ -37,6 +40,7 @@ _VERDICTS: Sequence[tuple[str, str]] = (
 
 def show(console: Console, document: Shown, experiment: Experiment) -> None:
     """Show the document of any command."""
+    from experiments.assignment.explanation import Explanation
     from experiments.simulation.documents import Simulation
     from uplift.documents import Rollout, Uplift
 
@@ -47,6 +51,8 @@ def show(console: Console, document: Shown, experiment: Experiment) -> None:
             show_design(console, document, experiment)
         case Assignment():
             show_assign(console, document, experiment)
+        case Explanation():
+            show_explanation(console, document, experiment)
         case Analysis():
             show_analyze(console, document, experiment)
         case Uplift():
@@ -117,6 +123,7 @@ def _arms(narrator: Narrator) -> Table:
 
 def show_design(console: Console, design: Design, experiment: Experiment) -> None:
     """The plan: whether it works, its figures, what each arm and each guardrail can show."""
+    from reports.detectable import detectable_table
     from reports.looks import planned_looks_table
     from reports.plans import (
         contact_levels_table,
@@ -131,6 +138,7 @@ def show_design(console: Console, design: Design, experiment: Experiment) -> Non
     for table in (
         plan_table(narrator, design),
         power_table(narrator, design),
+        detectable_table(narrator, design),
         guardrail_power_table(narrator, design),
         planned_looks_table(narrator, design),
         entry_table(narrator, design),
@@ -160,6 +168,18 @@ def show_assign(console: Console, assignment: Assignment, experiment: Experiment
         draw_table(console, table)
     files = {"ledger": assignment.files.ledger, **assignment.files.send_lists}
     _ending(console, narrator, "", files, assignment.mlflow_run_id)
+
+
+def show_explanation(console: Console, explanation: Explanation, experiment: Experiment) -> None:
+    """One member: the answer, each rule with its outcome, and the draw step by step."""
+    from reports.explanation import draw_table_of, explanation_sentence, rules_table
+
+    narrator = Narrator.of(experiment)
+    _heading(console, narrator.say("terminal.explanation", id=explanation.experiment))
+    for table in (rules_table(narrator, explanation), draw_table_of(narrator, explanation)):
+        draw_table(console, table)
+    console.print()
+    _line(console, explanation_sentence(narrator, explanation), "bold")
 
 
 def show_analyze(console: Console, analysis: Analysis, experiment: Experiment) -> None:

@@ -1,0 +1,280 @@
+"""Why a member is in or out of an experiment, and in which arm: every rule, and a draw that anyone can compute again by hand."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlglot import exp
+
+from experiments.assignment.draws import DIGITS, arm_hash, bound
+from experiments.assignment.locked import differing_keys, refuse_changes
+from experiments.assignment.open_ledger import open_ledger
+from experiments.assignment.send import send_days
+from experiments.assignment.strata import cumulative, rank_bounds
+from experiments.audience.audience import snapshot_of
+from experiments.audience.explanation import RuleOutcome, explain_member
+from experiments.data.catalogue import Catalogue, open_data
+from experiments.definition.errors import InputError, RefusedError
+from experiments.definition.model import MEMBERS, Definition
+from experiments.definition.origin import dotted
+from experiments.experiment import Experiment
+from experiments.queries import Row, all_of, column, count_where, fetch_rows, named, relation
+
+MemberStatus = Literal["assigned", "refused", "not_sampled", "not_drawn"]
+
+_LEDGER = "ledger"
+
+
+@dataclass(frozen=True)
+class ExplainedRule:
+    """One rule of the audience: its reason, key and text, whether it removes the member, and the values that it reads."""
+
+    refusal: str
+    key: str
+    text: str
+    removes: bool
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ArmRange:
+    """What an arm owns, `first` included and `until` not: 13-digit hashes for `hash`, ranks for `stratified`."""
+
+    arm: str
+    first: str | int
+    until: str | int
+
+
+@dataclass(frozen=True)
+class ExplainedDraw:
+    """The draw of the arm: `digits` are the md5 of the text `hashed`.
+
+    For `stratified`, `rank` is the member's among the `members` of the `stratum` in the `batch` by (digits, key), and the
+    arms' ranges follow from `offset`, the first 13 digits of the md5 of `offset_hashed`.
+    """
+
+    method: str
+    hashed: str
+    digits: str
+    arms: tuple[ArmRange, ...]
+    rank: int | None = None
+    members: int | None = None
+    offset_hashed: str | None = None
+    offset: str | None = None
+
+
+@dataclass(frozen=True)
+class ExplainedTime:
+    """The draw of the planned time: slot floor(v x slots), v the `digits` (13, of the md5 of `hashed`) over 16^13."""
+
+    hashed: str
+    digits: str
+    slots: int
+    slot: int
+    planned_send_at: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """`assign --explain MEMBER`: rules as of the snapshot now, and what the ledger holds of the member.
+
+    A member who was assigned keeps the arm, whatever the rules say of the member since.
+    """
+
+    experiment: str
+    member: str
+    status: MemberStatus
+    refused_by: str | None
+    snapshot: str
+    rules: tuple[ExplainedRule, ...]
+    arm: str | None = None
+    label: str | None = None
+    segment: str | None = None
+    stratum: str | None = None
+    batch: int | None = None
+    propensity: float | None = None
+    assigned_at: str | None = None
+    draw: ExplainedDraw | None = None
+    send: ExplainedTime | None = None
+    schema: str = "offerwise.explanation/1"
+
+
+def explain_assignment(experiment: Experiment, member: str) -> Explanation:
+    """Say of one member why it is in or out, and how its arm and its planned time were drawn; nothing is written.
+
+    Raises:
+        InputError: The data do not fit the definition, or neither they nor the ledger know the member.
+        RefusedError: Arms are recorded, or the definition differs from the one that is locked.
+        OutsideError: The engine fails, or the ledger is damaged.
+    """
+    definition = experiment.definition
+    if definition.assignment.method == "recorded":
+        raise RefusedError(
+            [f"{definition.id} has recorded arms, so Offerwise drew none that it could explain"],
+            "ask the system that drew them",
+        )
+    refuse_changes(differing_keys(experiment))
+    catalogue = open_data(experiment)
+    drawn = _ledger_row(experiment, member)
+    rules = _rules(experiment, catalogue, member, drawn is not None)
+    refused_by = next((rule.refusal for rule in rules if rule.removes), None)
+    found = Explanation(
+        experiment=definition.id,
+        member=member,
+        status=_status(experiment, drawn, refused_by),
+        refused_by=refused_by,
+        snapshot=snapshot_of(experiment).isoformat(),
+        rules=tuple(
+            ExplainedRule(rule.refusal, dotted(rule.key_path), rule.text, rule.removes, _plain(rule.values))
+            for rule in rules
+        ),
+    )
+    return found if drawn is None else _with_arm(experiment, catalogue, found, drawn)
+
+
+def _ledger_row(experiment: Experiment, member: str) -> Row | None:
+    engine = experiment.engine
+    open_ledger(experiment.workspace, engine).read(_LEDGER)
+    names = ("arm", "segment", "stratum", "batch", "propensity", "planned_send_at", "assigned_at")
+    is_member = exp.EQ(
+        this=engine.collated(column("member")), expression=engine.collated(exp.Literal.string(member))
+    )
+    query = exp.select(*map(column, names)).from_(relation(_LEDGER)).where(is_member)
+    return next(iter(fetch_rows(engine, query)), None)
+
+
+def _rules(
+    experiment: Experiment, catalogue: Catalogue, member: str, is_assigned: bool
+) -> Sequence[RuleOutcome]:
+    try:
+        return explain_member(experiment, catalogue, member)
+    except InputError:
+        if is_assigned:  # who has left the data keeps an arm
+            return ()
+        raise
+
+
+def _status(experiment: Experiment, drawn: Row | None, refused_by: str | None) -> MemberStatus:
+    if drawn is not None:
+        return "assigned"
+    if refused_by is not None:
+        return "refused"
+    has_run = open_ledger(experiment.workspace, experiment.engine).state().exists
+    return "not_sampled" if has_run and experiment.definition.assignment.sample_size else "not_drawn"
+
+
+def _with_arm(experiment: Experiment, catalogue: Catalogue, found: Explanation, drawn: Row) -> Explanation:
+    definition, arm = experiment.definition, str(drawn["arm"])
+    planned: datetime | None = drawn["planned_send_at"]
+    return Explanation(
+        **{
+            **vars(found),
+            "arm": arm,
+            "label": definition.arm(arm).label,
+            "segment": drawn["segment"],
+            "stratum": drawn["stratum"],
+            "batch": int(drawn["batch"]),
+            "propensity": float(drawn["propensity"]),
+            "assigned_at": _local(definition, drawn["assigned_at"]),
+            "draw": _draw(experiment, catalogue, found.member, drawn),
+            "send": None if planned is None else _time(definition, found.member, planned),
+        }
+    )
+
+
+def _draw(experiment: Experiment, catalogue: Catalogue, member: str, drawn: Row) -> ExplainedDraw:
+    definition = experiment.definition
+    hashed = f"{definition.salt}|{_drawn_by(experiment, catalogue, member)}"
+    digits, arms = _md5(hashed), definition.all_arms
+    if definition.assignment.method == "hash":
+        bounds: list[str | int] = [bound(share) for share in cumulative([arm.share for arm in arms])]
+        return ExplainedDraw("hash", hashed, digits, _ranges(definition, bounds))
+    stratum, batch = str(drawn["stratum"]), int(drawn["batch"])
+    rank, members = _rank(experiment, member, digits, stratum, batch)
+    ends = rank_bounds([arm.share for arm in arms], members, definition.salt, stratum, batch)
+    offset = f"{definition.salt}|{stratum}|{batch}"
+    return ExplainedDraw(
+        "stratified",
+        hashed,
+        digits,
+        _ranges(definition, list(ends)),
+        rank=rank,
+        members=members,
+        offset_hashed=offset,
+        offset=_md5(offset)[:DIGITS],
+    )
+
+
+def _ranges(definition: Definition, bounds: Sequence[str | int]) -> tuple[ArmRange, ...]:
+    pairs = zip(definition.all_arms, bounds, bounds[1:], strict=False)
+    return tuple(ArmRange(arm.id, first, until) for arm, first, until in pairs)
+
+
+def _drawn_by(experiment: Experiment, catalogue: Catalogue, member: str) -> str:
+    """The key of the draw: the unit's where units are drawn and the data still know the member."""
+    definition, engine = experiment.definition, experiment.engine
+    unit = definition.audience.unit
+    if unit is None:
+        return member
+    key = engine.collated(engine.as_key(column(definition.data[MEMBERS].key)))
+    query = exp.select(named(engine.as_key(column(unit)), "unit")).from_(relation(catalogue.members.relation))
+    rows = fetch_rows(
+        engine, query.where(exp.EQ(this=key, expression=engine.collated(exp.Literal.string(member))))
+    )
+    return str(rows[0]["unit"]) if rows else member
+
+
+def _rank(experiment: Experiment, member: str, digits: str, stratum: str, batch: int) -> tuple[int, int]:
+    """The member's rank in its stratum and batch, and how many members these have."""
+    engine = experiment.engine
+    key = engine.collated(column("member"))
+    drawn = engine.collated(arm_hash(engine, experiment.definition.salt, column("member")))
+    own, own_key = (engine.collated(exp.Literal.string(text)) for text in (digits, member))
+    is_before = exp.or_(
+        exp.LT(this=drawn, expression=own),
+        all_of([exp.EQ(this=drawn.copy(), expression=own.copy()), exp.LT(this=key, expression=own_key)]),
+    )
+    with_it = all_of(
+        [
+            exp.EQ(this=column("batch"), expression=exp.Literal.number(batch)),
+            exp.EQ(
+                this=engine.collated(column("stratum")),
+                expression=engine.collated(exp.Literal.string(stratum)),
+            ),
+        ]
+    )
+    query = exp.select(
+        named(count_where(is_before), "rank"), named(exp.Count(this=exp.Star()), "members")
+    ).from_(relation(_LEDGER))
+    (row,) = fetch_rows(engine, query.where(with_it))
+    return int(row["rank"]), int(row["members"])
+
+
+def _time(definition: Definition, member: str, planned: datetime) -> ExplainedTime:
+    assert definition.send is not None, "members are planned where there is a send"
+    hashed = f"{definition.salt}|send|{member}"
+    digits = _md5(hashed)[:DIGITS]
+    slots = sum(day.slots for day in send_days(definition, definition.send))
+    return ExplainedTime(
+        hashed, digits, slots, int(digits, 16) * slots >> 4 * DIGITS, _local(definition, planned)
+    )
+
+
+def _local(definition: Definition, moment: datetime) -> str:
+    return moment.astimezone(definition.zone).isoformat(timespec="seconds")
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode()).hexdigest()
+
+
+def _plain(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Values as JSON has them; days, moments and decimals as text."""
+    return {
+        name: value if value is None or isinstance(value, bool | int | float | str) else str(value)
+        for name, value in values.items()
+    }
