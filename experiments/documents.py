@@ -425,6 +425,18 @@ class PlannedLook:
 
 
 @dataclass(frozen=True)
+class CurvePoint:
+    """What the weakest comparison with control finds with the planned power, were the audience of this size.
+
+    `day` counts from the first send day to the day on which the windows of these members have closed; None by size alone.
+    """
+
+    members: int
+    day: int | None
+    detectable_effect: float
+
+
+@dataclass(frozen=True)
 class Design:
     """`design --json`: what the plan can detect, and why it is refused if it is.
 
@@ -458,6 +470,8 @@ class Design:
     next_step: str
     inflation: float = 1.0
     looks: tuple[PlannedLook, ...] = ()
+    curve_by_members: tuple[CurvePoint, ...] = ()
+    curve_by_days: tuple[CurvePoint, ...] = ()
     rules: tuple[RuleRemoval, ...] = ()
     contact_levels: tuple[ContactLevel, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)

@@ -11,6 +11,8 @@ from experiments.experiment import Experiment
 from reports.accounts import cost_table, money_table
 from reports.charts import Forest, draw_forest
 from reports.checks import checks_table
+from reports.curves import Curve, draw_curve
+from reports.detectable import detectable_curves, detectable_table
 from reports.figures import metric_charts, segment_chart
 from reports.follow_up import follow_up
 from reports.glossary import Term, methods_used, terms_used
@@ -96,6 +98,7 @@ class Section:
     title: str
     sentences: tuple[str, ...] = ()
     charts: tuple[Chart, ...] = ()
+    curves: tuple[Chart, ...] = ()
     tables: tuple[Table, ...] = ()
     folded: tuple[Table, ...] = ()
     terms: tuple[Term, ...] = ()
@@ -104,7 +107,8 @@ class Section:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to show."""
-        return not (self.sentences or self.charts or self.tables or self.folded or self.terms or self.texts)
+        parts = self.sentences, self.charts, self.curves, self.tables, self.folded, self.terms, self.texts
+        return not any(parts)
 
 
 @dataclass(frozen=True)
@@ -169,6 +173,7 @@ def _section(
     *,
     sentences: tuple[str, ...] = (),
     charts: tuple[Forest | None, ...] = (),
+    curves: tuple[Curve, ...] = (),
     tables: tuple[Table | None, ...] = (),
     folded: tuple[Table | None, ...] = (),
     terms: tuple[Term, ...] = (),
@@ -185,6 +190,11 @@ def _section(
         title=narrator.say(f"section.{name}"),
         sentences=sentences,
         charts=drawn,
+        curves=tuple(
+            Chart(curve.title, Markup(draw_curve(curve)), has_outer=False)  # noqa: S704
+            for curve in curves
+            if len(curve.points) > 1
+        ),
         tables=tuple(table for table in tables if table and table.rows),
         folded=tuple(table for table in folded if table and table.rows),
         terms=terms,
@@ -264,10 +274,12 @@ def _beforehand(narrator: Narrator, documents: Documents) -> tuple[Section, ...]
         planned = (
             plan_table(narrator, design),
             power_table(narrator, design),
+            detectable_table(narrator, design),
             guardrail_power_table(narrator, design),
             planned_looks_table(narrator, design),
         )
-        sections.append(_section(narrator, "plan", sentences=sentences, folded=planned))
+        curves = detectable_curves(narrator, design)
+        sections.append(_section(narrator, "plan", sentences=sentences, curves=curves, folded=planned))
     if assignment is not None:
         folded = (
             assigned_table(narrator, assignment),

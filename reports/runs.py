@@ -19,7 +19,7 @@ LONGEST_VALUE = 500
 _IDENTITY = ("scenario", "check", "name", "kind", "feature", "term", "metric", "arm", "versus")
 """The fields that tell one row of a list from another, in the order in which they name it."""
 
-_TOO_MANY = frozenset({"segments", "files"})
+_TOO_MANY = frozenset({"segments", "files", "curve_by_members", "curve_by_days"})
 _REFUSED = re.compile(r"[^A-Za-z0-9_./-]+")
 
 

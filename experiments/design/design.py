@@ -10,6 +10,7 @@ from experiments.data.catalogue import open_data
 from experiments.decision.sentences import Sentences
 from experiments.definition.model import Definition
 from experiments.design.cost import expected_cost
+from experiments.design.curves import curve_by_days, curve_by_members
 from experiments.design.history import Past, measure_history, measure_recorded
 from experiments.design.plan import Plan
 from experiments.design.verdict import judge_plan
@@ -106,6 +107,8 @@ def plan_design(definition: Definition, available: Available, past: Past, senten
         next_step=judged.next_step,
         inflation=plan.inflation,
         looks=plan.looks(),
+        curve_by_members=curve_by_members(plan, available.eligible),
+        curve_by_days=curve_by_days(plan, available.eligible),
         rules=available.rules,
         contact_levels=available.contact_levels,
     )

@@ -143,6 +143,23 @@ class Plan:
         shares = [float(arm.share) for arm in self.definition.offer_arms]
         return math.ceil(max(n / share for n, share in zip(needed, shares, strict=True)))
 
+    def detectable(self, members: float) -> float | None:
+        """The effect that the weakest comparison finds with the planned power, were the audience of another size.
+
+        Returns:
+            None where the baseline is unknown, or the audience too small for any effect to be found.
+        """
+        if self.metric is None or not self.total:
+            return None
+        times = members / self.total
+        control = self.members[CONTROL] * times
+        found = [
+            self._detectable(self.metric, self.members[arm.id] * times, control)
+            for arm in self.definition.offer_arms
+        ]
+        known = [effect for effect in found if effect is not None]
+        return max(known, key=abs) if len(known) == len(found) else None
+
     def _arm(self, arm: Arm) -> ArmPower:
         members, control = self.members[arm.id], self.members[CONTROL]
         share = members / self.total if self.total else 0.0
@@ -157,7 +174,7 @@ class Plan:
             arm.id, share, members, reached, self._detectable(self.metric, members, control), needed
         )
 
-    def _detectable(self, metric: PlannedMetric, members: int, control: int) -> float | None:
+    def _detectable(self, metric: PlannedMetric, members: float, control: float) -> float | None:
         """None where even the largest possible effect would be missed too often."""
         wanted = self.definition.design.power
         furthest = abs(metric.furthest(self.direction))
