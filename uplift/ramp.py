@@ -10,6 +10,7 @@ from sqlglot import exp
 
 from experiments.assignment.assigned import Assigned
 from experiments.audience.audience import Audience
+from experiments.data.catalogue import Catalogue
 from experiments.decision.contrasts import Contrasts
 from experiments.decision.guardrails import judge_comparison
 from experiments.definition.arms import CONTROL
@@ -19,7 +20,6 @@ from experiments.experiment import Experiment
 from experiments.measurement.measurement import Measurement, build_units, measure
 from experiments.measurement.windows import PLANNED, longest_window
 from experiments.queries import column, fetch_rows, is_null, named, number, relation, when
-from uplift.evidence import Evidence
 from uplift.rollout_ledger import LEDGER
 from uplift.sql import SEGMENT
 
@@ -91,13 +91,12 @@ def windows_close(experiment: Experiment, released: dict[int, tuple[int, datetim
     return max(at for _, at in released.values()) + timedelta(days=days)
 
 
-def measure_released(evidence: Evidence, audience: Audience) -> Measurement:
+def measure_released(experiment: Experiment, catalogue: Catalogue, audience: Audience) -> Measurement:
     """What the members of the released steps did, counted from the release: arms against the rollout's own holdout.
 
     The segment of a member is what the policy gives it, or would have given; its stratum is its part of the audience. Within
     both, chance alone decided who was held out. Members who are not offered anything are in no arm.
     """
-    experiment = evidence.experiment
     engine = experiment.engine
     held = exp.EQ(this=column("reason", "drawn"), expression=exp.Literal.string("holdout"))
     known = [name for name in audience.columns if not is_reserved(name)]
@@ -122,7 +121,7 @@ def measure_released(evidence: Evidence, audience: Audience) -> Measurement:
     )
     engine.create(_MEASURED, query)
     assigned = Assigned(_MEASURED, engine.columns(_MEASURED), locked=True, recorded=False)
-    return measure(experiment, build_units(experiment, evidence.catalogue, assigned))
+    return measure(experiment, build_units(experiment, catalogue, assigned))
 
 
 def judge_released(experiment: Experiment, measured: Measurement) -> tuple[GuardrailResult, ...]:

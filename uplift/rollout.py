@@ -155,7 +155,8 @@ class _Work:
         if len(done) < len(ramp) and (not done or self._has_closed(done)):
             audience = self.audience
             if done:
-                guardrails = judge_released(experiment, measure_released(self.evidence, audience))
+                measured = measure_released(experiment, self.evidence.catalogue, audience)
+                guardrails = judge_released(experiment, measured)
                 _refuse_harm(experiment, guardrails)
             # A step without a member is released together with the next.
             while len(done) < len(ramp):

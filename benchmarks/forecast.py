@@ -1,0 +1,186 @@
+"""Does a rollout's 95 % prediction interval cover what its own holdout shows? Campaigns like the demo's, from the first row to the last.
+
+    python -m benchmarks.forecast --campaigns 100
+
+Each campaign has its own members, arms, test and outcomes. It is analysed, a policy is sought, the rollout is drawn and
+its members answer by the planted truth; what the holdout shows is measured from their orders as everything else is. The exit code is 1
+when the covered campaigns are fewer than 90 in 100.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from experiments.analysis import analyze
+from experiments.assignment.assignment import assign
+from experiments.audience.audience import build_audience
+from experiments.data.catalogue import open_data
+from experiments.documents import to_json
+from experiments.experiment import Experiment
+from experiments.files import write_whole
+from offerwise.demo.campaign import EVENTS, Campaign, generate, respond
+from offerwise.opening import open_experiment
+from uplift.ramp import measure_released, read_released, step_path
+from uplift.realised import realised
+from uplift.rollout import rollout
+from uplift.search import find_policy
+
+MEMBERS = 100_000
+TODAY = date(2026, 11, 1)
+LEAST = 0.90
+_AFTER = timedelta(days=20)
+
+
+@dataclass(frozen=True)
+class Covered:
+    """One campaign: what was forecast, with its interval, and what the holdout showed; None where nothing was rolled out."""
+
+    seed: int
+    verdict: str
+    follows: str | None = None
+    forecast: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    shown: float = 0.0
+    std_error: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def inside(self) -> bool:
+        return self.low <= self.shown <= self.high
+
+
+def run_campaign(folder: Path, seed: int, members: int = MEMBERS) -> Covered:
+    """One campaign in a folder of its own."""
+    started = time.perf_counter()
+    campaign = generate(folder / "campaign", seed, members=members, today=TODAY)
+    _simplify(campaign)
+    now = datetime(TODAY.year, TODAY.month, TODAY.day, 2, tzinfo=UTC)
+    with _open(campaign, now) as experiment:
+        assign(experiment)
+        respond(campaign, experiment.definition, pq.read_table(experiment.workspace.ledger / "batches"))
+    with _open(campaign, now) as experiment:
+        analysis = analyze(experiment)
+        write_whole(experiment.workspace.document("analysis"), to_json(analysis))
+        if analysis.verdict.status != "rollout":
+            return Covered(seed, analysis.verdict.status, seconds=time.perf_counter() - started)
+        find_policy(experiment)
+        document = rollout(experiment)
+        answer(campaign, experiment, seed)
+    with _open(campaign, now + _AFTER) as experiment:
+        catalogue = open_data(experiment)
+        audience = build_audience(experiment, catalogue)
+        read_released(experiment, [1])
+        measured = measure_released(experiment, catalogue, audience)
+        shown = realised(measured.metrics[experiment.definition.goals.value_metric])
+    return Covered(
+        seed,
+        "rollout",
+        document.follows,
+        document.expected_profit,
+        document.low,
+        document.high,
+        shown.total,
+        shown.std_error,
+        time.perf_counter() - started,
+    )
+
+
+def answer(campaign: Campaign, experiment: Experiment, seed: int) -> None:
+    """Add to the event files what the members of the rollout do from its release on, by the planted truth."""
+    from offerwise.demo.calendar import Season
+    from offerwise.demo.members import HISTORY_DAYS, draw_population
+    from offerwise.demo.outcomes import Latents, PotentialOutcomes
+    from offerwise.demo.responses import Drawn, draw_responses
+    from offerwise.demo.truth import PLANTED
+
+    season = Season.before(campaign.snapshot, HISTORY_DAYS)
+    population = draw_population(campaign.seed, campaign.members, season)
+    drawn = Drawn.of(pq.read_table(step_path(experiment, 1)), population)
+    latents = Latents.draw(population, seed + 1_000_003).take(drawn.member)
+    potential = PotentialOutcomes(drawn.segment, population.eagerness[drawn.member], latents, PLANTED)
+    until = campaign.until + _AFTER
+    responses = draw_responses(
+        population, drawn, potential, experiment.definition.all_arms, campaign.until, until, seed + 1_000_003
+    )
+    for source in EVENTS:
+        path = campaign.directory / f"{source}.parquet"
+        pq.write_table(pa.concat_tables([pq.read_table(path), getattr(responses, source)]), path)
+
+
+def _simplify(campaign: Campaign) -> None:
+    """One ramp step, so that the whole rollout answers, and the policies that need no learner of their own."""
+    text = campaign.definition.read_text(encoding="utf8")
+    text = text.replace("ramp: [0.10, 0.50, 1.00]", "ramp: [1.00]")
+    text = text.replace(
+        "kinds: [best_single_arm, by_segment, tree, individual]", "kinds: [best_single_arm, by_segment, tree]"
+    )
+    text = text.replace("max_depth: 3", "max_depth: 2")
+    write_whole(campaign.definition, text)
+
+
+def _open(campaign: Campaign, now: datetime) -> AbstractContextManager[Experiment]:
+    return open_experiment(
+        campaign.definition, engine="duckdb://?threads=1", out=campaign.directory / "runs", now=now
+    )
+
+
+def main() -> int:
+    """Run campaigns, one line of JSON each, and judge them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--campaigns", type=int, default=100)
+    parser.add_argument("--first", type=int, default=1, help="seed of the first campaign")
+    parser.add_argument("--members", type=int, default=MEMBERS)
+    parser.add_argument(
+        "--keep", type=Path, help="a file to which campaigns are added, and whose seeds are not run again"
+    )
+    given = parser.parse_args()
+    found = _kept(given.keep)
+    for seed in range(given.first, given.first + given.campaigns):
+        if seed in found:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            found[seed] = run_campaign(Path(folder), seed, given.members)
+        line = json.dumps(asdict(found[seed]))
+        print(line, flush=True)
+        if given.keep:
+            with given.keep.open("a", encoding="utf8") as file:
+                file.write(line + "\n")
+    return _judge(list(found.values()))
+
+
+def _kept(path: Path | None) -> dict[int, Covered]:
+    if path is None or not path.exists():
+        return {}
+    rows = [Covered(**json.loads(line)) for line in path.read_text(encoding="utf8").splitlines()]
+    return {row.seed: row for row in rows}
+
+
+def _judge(found: list[Covered]) -> int:
+    rolled = [each for each in found if each.verdict == "rollout"]
+    if not rolled:
+        print("no campaign was rolled out")
+        return 1
+    share = float(np.mean([each.inside for each in rolled]))
+    width = float(np.mean([each.high - each.low for each in rolled]))
+    error = float(np.mean([each.shown - each.forecast for each in rolled]))
+    kinds = {each.follows: sum(other.follows == each.follows for other in rolled) for each in rolled}
+    print(f"campaigns {len(found)}, rolled out {len(rolled)} ({kinds})")
+    print(f"covered {share:.1%}; shown less forecast {error:,.0f} on average; interval width {width:,.0f}")
+    return 0 if share >= LEAST else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

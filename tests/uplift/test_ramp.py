@@ -1,0 +1,141 @@
+"""The ramp: a step follows only when those before it have done no harm that the rollout's own holdout can show."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments.analysis import analyze
+from experiments.definition.errors import RefusedError
+from tests.uplift.campaign import DEFINITION, NOW, Campaign, keep_analysis
+from uplift.documents import Rollout
+from uplift.rollout import rollout
+
+CHANGES: dict[str, Any] = {
+    "metrics": {
+        **DEFINITION["metrics"],
+        "complained": {"type": "binary", "from": "members", "value": "complained"},
+    },
+    "goals": {
+        **DEFINITION["goals"],
+        "guardrails": [{"metric": "complained", "better": "down", "limit": 0.02}],
+    },
+    "audience": {**DEFINITION["audience"], "include": "recency IS NOT NULL"},
+    "rollout": {"ramp": [0.3, 0.6, 1.0], "holdout_share": 0.1},
+}
+
+
+def first_step(campaign: Campaign) -> Rollout:
+    campaign.make(**CHANGES)
+    with campaign.open() as experiment:
+        keep_analysis(experiment, analyze(experiment))
+        return rollout(experiment)
+
+
+def again(campaign: Campaign) -> Rollout:
+    with campaign.open() as experiment:
+        return rollout(experiment)
+
+
+def contacted(document: Rollout, step: int) -> list[str]:
+    paths = [path for name, path in document.files.items() if name.endswith(f"__step{step}")]
+    return [member for path in paths for member in pd.read_csv(path, dtype={"member": str})["member"]]
+
+
+def complain(campaign: Campaign, members: list[str], share: float) -> None:
+    frame = campaign.frame()
+    theirs = frame["id"].isin(members) & (np.random.default_rng(1).random(len(frame)) < share)
+    frame.assign(complained=theirs.astype(int)).to_parquet(campaign.folder / "members.parquet")
+
+
+def test_a_harmless_step_is_followed_by_the_next_and_nobody_is_sent_twice(tmp_path: Path) -> None:
+    campaign = Campaign(tmp_path)
+    first = first_step(campaign)
+    assert [step.released_at is not None for step in first.ramp] == [True, False, False]
+    assert "Step 2 of 3" in first.next_step
+    second, third = again(campaign), again(campaign)
+    assert {each.status for each in second.ramp_guardrails} == {"pass"}
+    steps = [contacted(third, step) for step in (1, 2, 3)]
+    together = [member for members in steps for member in members]
+    assert len(together) == len(set(together))
+    assert sorted(steps[0]) == sorted(contacted(first, 1))
+    ledger = pd.read_parquet(third.files["ledger"])
+    assert set(together) == set(ledger["member"][ledger["arm"] != "control"])
+    assert again(campaign) == replace(third, ramp_guardrails=())
+
+
+def test_a_step_that_does_harm_stops_the_ramp(tmp_path: Path) -> None:
+    campaign = Campaign(tmp_path)
+    first = first_step(campaign)
+    complain(campaign, contacted(first, 1), 0.2)
+    with pytest.raises(RefusedError, match="complained fails for") as refused:
+        again(campaign)
+    assert "limit 0.02" in str(refused.value)
+    assert not list((tmp_path / "runs/planted/rollout").glob("*step2*"))
+    complain(campaign, contacted(first, 1), 0.0)
+    assert again(campaign).ramp[1].released_at is not None
+
+
+def test_who_is_not_eligible_on_the_day_of_a_step_is_left_out_of_it(tmp_path: Path) -> None:
+    """Contacted and held out alike; earlier steps stay as they were sent."""
+    campaign = Campaign(tmp_path)
+    first = first_step(campaign)
+    frame = campaign.frame()
+    gone = np.random.default_rng(2).random(len(frame)) < 0.2
+    frame.loc[gone, "recency"] = np.nan
+    frame.to_parquet(tmp_path / "members.parquet")
+    second = again(campaign)
+    leavers = set(frame["id"][gone])
+    assert sorted(contacted(second, 1)) == sorted(contacted(first, 1))
+    assert not set(contacted(second, 2)) & leavers
+    ledger = pd.read_parquet(second.files["ledger"])
+    drawn = ledger[ledger["ramp_step"] == 2]
+    assert second.ramp[1].withdrawn == drawn["member"].isin(leavers).sum() > 0
+    kept = pd.read_parquet(tmp_path / "runs/planted/rollout/step-2.parquet")
+    assert set(kept["member"]) == set(drawn["member"]) - leavers
+    assert not set(kept["member"][kept["reason"] == "holdout"]) & leavers
+
+
+def test_a_step_waits_for_the_windows_of_the_one_before(tmp_path: Path) -> None:
+    """An order of the first step's members within 7 days of its release counts; until then the command says from when on."""
+    campaign = Campaign(tmp_path)
+    orders = {"orders": {"table": "orders.parquet", "key": "id", "time": "paid_at"}}
+    empty = pd.DataFrame({"id": pd.array([], "str"), "paid_at": pd.array([], "datetime64[us, UTC]")})
+    empty.to_parquet(tmp_path / "orders.parquet")
+    ordered = {"ordered": {"type": "binary", "from": "orders", "window_days": 7}}
+    changes = {
+        **CHANGES,
+        "data": {**DEFINITION["data"], **orders},
+        "metrics": {**CHANGES["metrics"], **ordered},
+        "send": {"days": ["2026-11-26"], "hours": ["09:00", "20:00"]},
+    }
+    campaign.make(**changes)
+    with campaign.open() as experiment:
+        keep_analysis(experiment, analyze(experiment))
+        first = rollout(experiment)
+    assert "from 2026-12-27 10:00 on" in first.next_step
+    early, late = (NOW + pd.Timedelta(days=days) for days in (6.9, 7))
+    with campaign.open(now=early) as experiment:
+        assert rollout(experiment) == first
+    with campaign.open(now=late) as experiment:
+        assert rollout(experiment).ramp[1].released_at is not None
+
+
+def test_names_may_change_and_the_settings_of_a_rollout_that_stands_may_not(tmp_path: Path) -> None:
+    campaign = Campaign(tmp_path)
+    first_step(campaign)
+    campaign.define(**CHANGES, title="Another title")
+    document = again(campaign)
+    assert document.ramp[1].released_at is not None
+    assert "title" in next(reason.text for reason in document.reasons if reason.code == "names_changed")
+    campaign.define(**{**CHANGES, "rollout": {**CHANGES["rollout"], "holdout_share": 0.2}})
+    with pytest.raises(RefusedError, match="other settings"):
+        again(campaign)
+    campaign.define(**{**CHANGES, "goals": {"primary": {"metric": "spend"}}})
+    with pytest.raises(RefusedError, match=r"goals\.primary\.metric was bought"):
+        again(campaign)
