@@ -78,9 +78,10 @@ def write_csv(path: Path, rows: Sequence[Row], names: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class Campaign:
-    """A folder with data and a definition; commands write under `runs/`."""
+    """A folder with data and a definition; commands write under `runs/`, on an engine."""
 
     folder: Path
+    engine: str = "duckdb://?threads=2"
 
     def write(
         self,
@@ -105,6 +106,6 @@ class Campaign:
     @contextmanager
     def open(self, now: datetime = NOW) -> Iterator[Experiment]:
         with open_experiment(
-            self.folder / "test.yml", engine="duckdb://?threads=2", out=self.folder / "runs", now=now
+            self.folder / "test.yml", engine=self.engine, out=self.folder / "runs", now=now
         ) as experiment:
             yield experiment
