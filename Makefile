@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: help demo test lint types unit format calibration clean
+.PHONY: help demo test lint types unit format kill-test calibration clean
 
 help:
 	@echo "make demo         a synthetic campaign, from its definition to a verdict, a report and MLflow runs"
 	@echo "make test         lint, format check, strict types, every test"
 	@echo "make format       format the code"
+	@echo "make kill-test    assign killed at 50 random moments, and run again"
 	@echo "make calibration  error rates and coverage of every method, by simulation (long)"
 	@echo "make clean        remove the virtual environment and everything that was generated"
 
@@ -31,6 +32,9 @@ unit: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+kill-test: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.kill
 
 calibration: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.calibration --runs 20000 --page docs/calibration.md

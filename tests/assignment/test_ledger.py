@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from sqlglot import exp
 
+from benchmarks.kill import kill_at_random
 from experiments.analysis import analyze
 from experiments.assignment.assignment import assign
 from experiments.assignment.file_ledger import FileLedger
@@ -83,6 +84,11 @@ def test_a_kill_at_any_moment_leaves_the_ledger_whole(campaign: Campaign) -> Non
     assert process.communicate()[1] == ""
     assert arms(campaign) == expected
     assert list((campaign.folder / "runs" / "test-1" / "ledger" / "tmp").iterdir()) == []
+
+
+def test_kills_at_random_moments_of_the_command(tmp_path: Path) -> None:
+    """First and second batches, by the command as people run it; `make kill-test` does the same fifty times."""
+    assert kill_at_random(tmp_path / "campaign", first=3000, later=500, times=6, seed=5) > 0
 
 
 def test_what_a_killed_command_left_is_seen_by_nobody_and_swept(campaign: Campaign) -> None:
