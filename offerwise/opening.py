@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.audience.exclusion import EXCLUDE_LISTS, EXEMPT_LISTS
 from experiments.definition.errors import Fault, InputError
 from experiments.definition.load import load
 from experiments.definition.model import Definition
@@ -95,7 +96,8 @@ def _files(definition: Definition, mapped: Mapping[str, str]) -> list[Path]:
     origin = definition.origin
     tables = [mapped.get(name) or origin.resolve_table(name) for name in definition.data]
     lists = [
-        origin.resolve_file(("audience", "exclude_lists", number), name)
-        for number, name in enumerate(definition.audience.exclude_lists)
+        origin.resolve_file(("audience", lists.key, number), name)
+        for lists in (EXCLUDE_LISTS, EXEMPT_LISTS)
+        for number, name in enumerate(lists.files(definition))
     ]
     return [*(Path(table) for table in tables if table.lower().endswith(FILE_ENDINGS)), *lists]
