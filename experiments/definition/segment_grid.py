@@ -35,9 +35,10 @@ def is_one_of(name: str, values: Sequence[Value]) -> Expression:
     """The condition that a column or feature has one of the values.
 
     >>> is_one_of("tier", [1, 2]).text
-    '"tier" IN (1, 2)'
+    '"tier" = 1 OR "tier" = 2'
     """
-    return Expression.parse(_condition(name, values).sql())
+    tree = _condition(name, values)
+    return Expression(tree.sql(), tree, (name,))
 
 
 def segments_of(grid: Any) -> list[dict[str, Any]]:
@@ -76,7 +77,6 @@ def _groups(cells: Cells) -> dict[str, Sequence[Value]]:
 
 def _condition(name: str, values: Sequence[Value]) -> exp.Expr:
     column = exp.column(name, quoted=True)
-    literals = [exp.convert(value) for value in values]
-    if len(literals) == 1:
-        return exp.EQ(this=column, expression=literals[0])
-    return exp.In(this=column, expressions=literals)
+    if len(values) > 1 and all(isinstance(value, str) for value in values):
+        return exp.In(this=column, expressions=[exp.convert(value) for value in values])
+    return exp.or_(*(exp.EQ(this=column.copy(), expression=exp.convert(value)) for value in values))
