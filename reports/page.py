@@ -33,8 +33,6 @@ from reports.policies import (
     policies_table,
     policy_chart,
     policy_segments_table,
-    rollout_summary_table,
-    rollout_table,
     uplift_sentences,
 )
 from reports.results import (
@@ -48,6 +46,14 @@ from reports.results import (
     unadjusted_table,
     winner_table,
     with_best_table,
+)
+from reports.rollouts import (
+    budget_curves,
+    limits_table,
+    ramp_table,
+    rollout_sentences,
+    rollout_summary_table,
+    rollout_table,
 )
 from reports.tables import Table
 from uplift.documents import Rollout, Uplift
@@ -257,12 +263,17 @@ def _afterwards(narrator: Narrator, documents: Documents) -> tuple[Section, ...]
             )
         )
     if documents.rollout is not None:
-        tables = (
-            rollout_summary_table(narrator, documents.rollout),
-            rollout_table(narrator, documents.rollout),
+        rollout = documents.rollout
+        sections.append(
+            _section(
+                narrator,
+                "rollout",
+                sentences=rollout_sentences(rollout),
+                curves=budget_curves(narrator, rollout),
+                tables=(rollout_summary_table(narrator, rollout), rollout_table(narrator, rollout)),
+                folded=(ramp_table(narrator, rollout), limits_table(narrator, rollout)),
+            )
         )
-        told = tuple(reason.text for reason in documents.rollout.reasons)
-        sections.append(_section(narrator, "rollout", sentences=told, tables=tables))
     return tuple(sections)
 
 

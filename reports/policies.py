@@ -1,4 +1,4 @@
-"""The tables of the uplift step and of the rollout: policies, learners, offers by segment, lists and budget."""
+"""The tables of the uplift step: policies, learners, offers by segment."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from experiments.numbers import decimals
 from reports.charts import Forest, ForestRow
 from reports.narrator import PER, Narrator
 from reports.tables import Cell, Column, Row, Table, absent, row, words
-from uplift.documents import Learner, Offer, Policy, Rollout, SegmentOffer, Uplift
+from uplift.documents import Learner, Policy, SegmentOffer, Uplift
 
 _ONE_FOR_ALL = frozenset({"best_single_arm"})
 
@@ -188,62 +188,4 @@ def _offer_row(narrator: Narrator, metric: str, offer: SegmentOffer) -> Row:
             words(narrator.numbers.count(offer.members)),
             _level(narrator, metric, offer.value, offer.low, offer.high),
         ]
-    )
-
-
-def rollout_table(narrator: Narrator, rollout: Rollout) -> Table:
-    """Members, expected profit and expected cost of each offer of the rollout."""
-    say = narrator.say
-    return Table(
-        name="rollout",
-        title=say("rollout.title"),
-        about=say("rollout.about"),
-        columns=(
-            Column(say("column.offer"), align="left"),
-            Column(say("column.members")),
-            Column(say("column.expected_profit")),
-            Column(say("column.expected_cost")),
-        ),
-        rows=tuple(_rollout_row(narrator, offer) for offer in rollout.offers),
-    )
-
-
-def _rollout_row(narrator: Narrator, offer: Offer) -> Row:
-    why = narrator.say("why.no_forecast")
-    return row(
-        [
-            narrator.arm_cell(offer.arm),
-            words(narrator.numbers.count(offer.members)),
-            narrator.total(offer.expected_profit, why=why),
-            narrator.total(offer.expected_cost, why=why),
-        ]
-    )
-
-
-def rollout_summary_table(narrator: Narrator, rollout: Rollout) -> Table:
-    """The rollout's figures, one a line."""
-    say, numbers = narrator.say, narrator.numbers
-    why = say("why.no_forecast")
-    shadow = absent(say("why.no_shadow_price"))
-    if rollout.shadow_price is not None:
-        shadow = Cell(numbers.money(rollout.shadow_price))
-    lines = (
-        ("members", words(numbers.count(rollout.members))),
-        ("holdout", words(numbers.count(rollout.holdout))),
-        ("explore", words(numbers.count(rollout.explore))),
-        ("not_offered", words(numbers.count(rollout.not_offered))),
-        ("budget", narrator.total(rollout.budget, why=say("why.no_budget"))),
-        ("cost_bound", narrator.total(rollout.cost_bound, why=why)),
-        ("shadow_price", shadow),
-        ("expected_profit", narrator.total(rollout.expected_profit, rollout.low, rollout.high, why=why)),
-    )
-    return Table(
-        name="rollout_summary",
-        title=say("rollout.summary_title"),
-        about=say("rollout.summary_about"),
-        columns=(Column(say("column.figure"), align="left"), Column(say("column.planned"))),
-        rows=tuple(
-            row([words(say(f"rollout.{code}")), cell], strong=code == "expected_profit")
-            for code, cell in lines
-        ),
     )

@@ -253,15 +253,22 @@ def show_uplift(console: Console, uplift: Uplift, experiment: Experiment) -> Non
 
 def show_rollout(console: Console, rollout: Rollout, experiment: Experiment) -> None:
     """The lists of the rollout and their money."""
-    from reports.policies import rollout_summary_table, rollout_table
+    from reports.rollouts import limits_table, ramp_table, rollout_summary_table, rollout_table
 
     narrator = Narrator.of(experiment)
     _heading(console, narrator.say("terminal.rollout", id=rollout.experiment))
-    for table in (rollout_summary_table(narrator, rollout), rollout_table(narrator, rollout)):
-        draw_table(console, table)
+    tables = (
+        rollout_summary_table(narrator, rollout),
+        rollout_table(narrator, rollout),
+        limits_table(narrator, rollout),
+        ramp_table(narrator, rollout),
+    )
+    for table in tables:
+        if table is not None:
+            draw_table(console, table)
     for reason in rollout.reasons:
         _line(console, reason.text)
-    _ending(console, narrator, "", rollout.files, rollout.mlflow_run_id)
+    _ending(console, narrator, rollout.next_step, rollout.files, rollout.mlflow_run_id)
 
 
 def show_simulation(console: Console, simulation: Simulation, experiment: Experiment) -> None:
