@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,13 @@ from uplift.scores import WORKERS, CrossFit
 
 # A tree of depth 3 searches triples of features, which coarser bins keep affordable.
 _BINS = {1: 32, 2: 32, 3: 16}
+
+
+def _one_thread_each() -> Any:
+    """Linear algebra in one thread: models are fitted side by side, and on a busy machine its threads wait for each other."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    return threadpool_limits(limits=1, user_api="blas")
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,10 @@ class Arena:
 
     def run(self) -> Contest:
         """Learn and value every kind on every fold."""
+        with _one_thread_each():
+            return self._run()
+
+    def _run(self) -> Contest:
         sample = self.sample
         records = self._records()
         rules: dict[PolicyKind, list[Rule]] = {}
@@ -115,7 +127,8 @@ class Arena:
         everyone = np.ones(len(self.sample), dtype=bool)
         if kind == "individual":
             assert contest.favourite is not None
-            return Individual(fit_learner(contest.favourite, self.sample, self.models.model()))
+            with _one_thread_each():
+                return Individual(fit_learner(contest.favourite, self.sample, self.models.model()))
         return self._learn(kind, everyone, contest.learning)
 
     def _fold_rules(self, fold: int, records: Mapping[LearnerName, LearnerRecord]) -> dict[PolicyKind, Rule]:
@@ -141,6 +154,8 @@ class Arena:
 
     def _individual(self, fold: int, scores: Array, records: Mapping[LearnerName, LearnerRecord]) -> Rule:
         """The best learner on the next fold, when fitted without it and `fold`; then fitted on all but `fold`."""
+        if len(records) == 1:
+            return self._only_learner(fold, next(iter(records.items())))
         after = (fold + 1) % self.sample.folds
         training, judged = self.sample.without(fold, after), self.sample.fold == after
         effects: dict[LearnerName, Array] = {}
@@ -153,6 +168,15 @@ class Arena:
             record.seconds += time.perf_counter() - started
         best = max(effects, key=lambda name: policy_value(scores[judged], effects[name].argmax(axis=1)).value)
         return Individual(fit_learner(best, self.sample.without(fold), self.models.model(fold)))
+
+    def _only_learner(self, fold: int, only: tuple[LearnerName, LearnerRecord]) -> Rule:
+        name, record = only
+        started = time.perf_counter()
+        model = fit_learner(name, self.sample.without(fold), self.models.model(fold))
+        held_out = self.sample.fold == fold
+        record.effects[held_out] = model.effects(self.sample.members.codes[held_out])
+        record.seconds += time.perf_counter() - started
+        return Individual(model)
 
     def _records(self) -> dict[LearnerName, LearnerRecord]:
         names: Sequence[LearnerName] = self.plan.learners if "individual" in self.plan.kinds else ()

@@ -56,8 +56,8 @@ def run_gate(scores: Array, choices: Mapping[PolicyKind, Integers], folds: int) 
 
     A personalised kind is proven where its gain over the best single arm exceeds its standard error by the one-sided
     2.5 % point of the largest of the kinds' statistics (max-t, with the correlation of their gains). Of the proven kinds, the
-    simplest whose gain is within one standard error of the largest is chosen; if none is, the best single arm.
-    Where that is no contact at all, it is called `treat_nobody`.
+    simplest that loses at most one standard error against the largest gain, member by member, is chosen; if none is
+    proven, the best single arm. Where that is no contact at all, it is called `treat_nobody`.
 
     The folds teach each other's policies, so that without any effect their gains vary more than those of independent members:
     the variance of a personalised kind's gain is raised by n_valued / n_learned = 1 / (folds - 1), in its interval too. With
@@ -90,7 +90,7 @@ def run_gate(scores: Array, choices: Mapping[PolicyKind, Integers], folds: int) 
         )
         for kind, arms in kinds.items()
     )
-    return GateResult(contenders, _choose(contenders, single), float(critical))
+    return GateResult(contenders, _choose(contenders, gains, single), float(critical))
 
 
 def _gain(kind: PolicyKind, gains: Array, folds: int) -> Estimate:
@@ -116,11 +116,18 @@ def max_t_critical(values: Array, alpha: float) -> float:
     return float(np.quantile((normal @ root.T).max(axis=1), 1 - alpha))
 
 
-def _choose(contenders: tuple[Contender, ...], single: Integers) -> Contender:
+def _choose(
+    contenders: tuple[Contender, ...], gains: Mapping[PolicyKind, Array], single: Integers
+) -> Contender:
     by_kind = {contender.kind: contender for contender in contenders}
     proven = [contender for contender in contenders if contender.proven]
     if not proven:
         return by_kind["treat_nobody"] if not single.any() else by_kind["best_single_arm"]
     best = max(proven, key=lambda contender: contender.over_single.value)
-    least = best.over_single.value - best.over_single.std_error
-    return next(contender for contender in proven if contender.over_single.value >= least)
+    return next(contender for contender in proven if _is_near(gains[contender.kind], gains[best.kind]))
+
+
+def _is_near(gain: Array, best: Array) -> bool:
+    """Whether what is lost against the best is within one standard error of that loss."""
+    lost = estimate_mean(best - gain)
+    return lost.value <= lost.std_error

@@ -10,7 +10,7 @@ import numpy as np
 from experiments.definition.policy import LearnerName
 from uplift.causalml_quiet import load_causalml
 from uplift.features import Array, FeatureSpace
-from uplift.outcome import OutcomeModel, shrunken_means
+from uplift.outcome import OutcomeModel, refine, shrunken_means
 from uplift.sample import Integers, LearningSample
 
 _FOREST_TREES = 12
@@ -35,7 +35,7 @@ def fit_learner(name: LearnerName, sample: LearningSample, outcome: OutcomeModel
         outcome: The outcome model of the same members.
     """
     if name == "joint":
-        return JointEffects(outcome)
+        return JointEffects(refine(outcome, sample))
     if name == "uplift_forest":
         return _fit_forest(sample, outcome)
     return _fit_meta(name, sample, outcome)
@@ -105,7 +105,7 @@ class UpliftForest:
 
 def steady_values(sample: LearningSample, outcome: OutcomeModel) -> Array:
     """Shape (n,): values with the amounts that the outcome model expects of those who act."""
-    if outcome.chance is None and outcome.amount is not None:
+    if not outcome.in_two_parts:
         return sample.value
     parts = outcome.predict(sample.members.codes)
     rows = np.arange(len(sample))
@@ -141,7 +141,7 @@ def _fit_meta(name: LearnerName, sample: LearningSample, outcome: OutcomeModel) 
 
 def _fit_forest(sample: LearningSample, outcome: OutcomeModel) -> UpliftForest:
     arms = len(sample.arms)
-    two_parts = outcome.chance is not None or outcome.amount is None
+    two_parts = outcome.in_two_parts
     cut = float(np.median(sample.value))
     acts = sample.value != outcome.idle[sample.arm] if two_parts else sample.value > cut
     forest = load_causalml().uplift_forest(

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.definition.arms import Arm
+from uplift.effects import THREADS, ArmDesign, Effects, Residuals, fit_quick, fit_stack
 from uplift.features import Array
 from uplift.sample import LearningSample
+from uplift.shrinkage import shrink
 
 # Fewer members with an amount than this cannot teach how amounts depend on anything but the arm.
 _FEW = 400
-# Models are fitted side by side instead: threads within one wait for each other as soon as the machine is shared.
-_THREADS = 1
+# The mean over arms needs no more members than these; their noise is far below that of a single outcome.
+_ENOUGH = 200_000
+# Amounts above this quantile are cut off while their shape is learned; the arms' means are of all of every amount.
+_CAP = 0.99
 
 
 @dataclass(frozen=True)
@@ -40,55 +43,114 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class Response:
+    """A mean over arms, from two models of half of the members each, and what each arm adds to it.
+
+    Attributes:
+        halves: The two models of the mean.
+        effects: What arms add.
+        is_chance: Whether the mean is a probability.
+    """
+
+    halves: tuple[Any, Any]
+    effects: Effects
+    is_chance: bool
+
+    def predict(self, codes: Array) -> Array:
+        """Shape (n, K)."""
+        mean = sum(half.predict(codes, num_threads=THREADS) for half in self.halves) / 2
+        found = mean[:, None] + self.effects.predict(codes)
+        return np.asarray(np.clip(found, 0.0, 1.0) if self.is_chance else found)
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """What members who act bring: a shape over features and arms, moved to each arm's mean, shape (K,) of moves."""
+
+    shape: Any
+    design: ArmDesign
+    moves: Array
+
+    def predict(self, codes: Array) -> Array:
+        """Shape (n, K)."""
+        found = [
+            self.shape.predict(_with_arm(codes, row), num_threads=THREADS) for row in self.design.columns
+        ]
+        return np.column_stack(found) + self.moves
+
+
+@dataclass(frozen=True)
 class OutcomeModel:
-    """A fitted joint model; see `fit_outcome`."""
+    """A fitted joint model; see `fit_outcome`.
+
+    Attributes:
+        arms: The arms.
+        idle: Shape (K,): as in `Prediction`.
+        chance: Chance of acting; None where everybody does.
+        amount: Value above `idle`; None where it is the arm's mean for everybody.
+        amount_of_arm: Shape (K,): that mean.
+    """
 
     arms: tuple[Arm, ...]
     idle: Array
-    chance: Any | None
-    amount: Any | None
+    chance: Response | None
+    amount: Response | Amounts | None
     amount_of_arm: Array
+
+    @property
+    def in_two_parts(self) -> bool:
+        """Whether the value is a chance times an amount."""
+        return not isinstance(self.amount, Response)
 
     def predict(self, codes: Array) -> Prediction:
         """For each row of the feature matrix and each arm, the expected value in two parts."""
         n, k = len(codes), len(self.arms)
-        stacked = _with_arm(np.tile(codes, (k, 1)), np.repeat(np.arange(k), n), self.arms)
-        chance = (
-            np.ones((n, k))
-            if self.chance is None
-            else self.chance.predict(stacked, num_threads=_THREADS).reshape(k, n).T
-        )
-        amount = (
-            np.tile(self.amount_of_arm, (n, 1))
-            if self.amount is None
-            else self.amount.predict(stacked, num_threads=_THREADS).reshape(k, n).T
-        )
+        chance = np.ones((n, k)) if self.chance is None else self.chance.predict(codes)
+        amount = np.tile(self.amount_of_arm, (n, 1)) if self.amount is None else self.amount.predict(codes)
         return Prediction(self.idle, chance, amount)
 
 
 def fit_outcome(sample: LearningSample) -> OutcomeModel:
-    """Fit E[value | features, arm] by boosted trees in which arms share strength through their factors' levels.
+    """Fit E[value | features, arm] as a mean over arms and what each arm adds to it; see `uplift.effects`.
 
     Where at least half of each arm's members have one and the same value (nobody bought: the contact cost), the value is
     modelled in two parts, the chance of another value and the mean of it, so that the noise of rare large purchases does
     not enter the chance. With under 400 such members the mean is each arm's, shrunken towards all arms' mean.
     """
     idle = idle_values(sample)
+    zero = np.zeros(len(sample.arms))
     if idle is None:
-        zero = np.zeros(len(sample.arms))
-        model = _boost(sample, np.ones(len(sample), dtype=bool), sample.value, "regression", 15)
-        return OutcomeModel(sample.arms, zero, None, model, zero)
+        response = _fit_response(sample, sample.value, is_chance=False)
+        return OutcomeModel(sample.arms, zero, None, response, zero)
     above = sample.value - idle[sample.arm]
     active = above != 0
     if not active.any():
-        return OutcomeModel(sample.arms, idle, None, None, np.zeros(len(sample.arms)))
-    chance = _boost(sample, np.ones(len(sample), dtype=bool), active.astype(float), "binary", 15)
-    constant = np.ptp(above[active]) == 0
-    amount = None
-    if not constant and active.sum() >= _FEW:
-        amount = _boost(sample, active, above, "regression", 7)
+        return OutcomeModel(sample.arms, idle, None, None, zero)
+    chance = _fit_response(sample, active.astype(float), is_chance=True)
     by_arm = shrunken_means(above[active], sample.arm[active], len(sample.arms))
+    amount = None
+    if np.ptp(above[active]) > 0 and active.sum() >= _FEW:
+        amount = _fit_amounts(sample.rows(active), above[active])
     return OutcomeModel(sample.arms, idle, chance, amount, by_arm)
+
+
+def refine(model: OutcomeModel, sample: LearningSample) -> OutcomeModel:
+    """The model with effects from a stack of candidates in place of one quick candidate.
+
+    Args:
+        model: The outcome model of the same members.
+        sample: Whom it was learned from.
+    """
+    response = model.chance if model.in_two_parts else model.amount
+    if not isinstance(response, Response):
+        return model
+    target = sample.value
+    if model.in_two_parts:
+        target = (sample.value != model.idle[sample.arm]).astype(float)
+    half = _half(sample)
+    data = _residuals(sample, target, response.halves, half)
+    refined = replace(response, effects=fit_stack(data, half))
+    return replace(model, chance=refined) if model.in_two_parts else replace(model, amount=refined)
 
 
 def idle_values(sample: LearningSample) -> Array | None:
@@ -115,43 +177,83 @@ def shrunken_means(values: Array, arm: NDArray[np.int64], arms: int, strength: f
     return np.asarray((sums + strength * overall) / (counts + strength))
 
 
-def arm_features(arms: Sequence[Arm]) -> Array:
-    """Shape (K, columns): contacted or not, every level of every factor, and every arm, as 0 and 1."""
-    levels = sorted({level for arm in arms for level in arm.levels})
-    columns = [[0.0 if arm.is_control else 1.0 for arm in arms]]
-    columns += [[1.0 if level in arm.levels else 0.0 for arm in arms] for level in levels]
-    columns += [[1.0 if arm.id == other.id else 0.0 for arm in arms] for other in arms[1:]]
-    return np.array(columns).T
+def _fit_response(sample: LearningSample, target: Array, *, is_chance: bool) -> Response:
+    half = _half(sample)
+    halves = (_boost_mean(sample, target, half), _boost_mean(sample, target, ~half))
+    return Response(halves, fit_quick(_residuals(sample, target, halves, half)), is_chance)
 
 
-def _with_arm(codes: Array, arm: NDArray[np.int64], arms: Sequence[Arm]) -> Array:
-    return np.column_stack([codes, arm_features(arms)[arm]])
+def _half(sample: LearningSample) -> NDArray[np.bool_]:
+    """A random half of the members, always the same one."""
+    return np.asarray(np.random.default_rng(sample.seed).random(len(sample)) < 0.5)
+
+
+def _residuals(
+    sample: LearningSample, target: Array, halves: tuple[Any, Any], half: NDArray[np.bool_]
+) -> Residuals:
+    """Outcomes minus the mean over arms, by the model of the other half."""
+    codes = sample.members.codes
+    rest = np.empty(len(sample))
+    for learned, model in ((half, halves[0]), (~half, halves[1])):
+        rest[~learned] = target[~learned] - model.predict(codes[~learned], num_threads=THREADS)
+    return Residuals(sample.space, codes, sample.arm, rest, ArmDesign.of(sample.arms), sample.seed)
+
+
+def _boost_mean(sample: LearningSample, target: Array, rows: NDArray[np.bool_]) -> Any:
+    at = np.flatnonzero(rows)[:_ENOUGH]
+    return _boost(sample, sample.members.codes[at], target[at], leaves=8, rounds=40)
+
+
+def _fit_amounts(active: LearningSample, above: Array) -> Amounts:
+    """The shape by boosted trees of amounts below the cap, moved by what each arm's mean lies above it.
+
+    The moves are shrunken towards their mean by their precision (DerSimonian and Laird 1986): where offers do not change
+    amounts, a few large purchases do not make one arm look dearer than another.
+    """
+    design = ArmDesign.of(active.arms)
+    codes = np.column_stack([active.members.codes, design.columns[active.arm]])
+    low, high = np.quantile(above, [1 - _CAP, _CAP])
+    shape = _boost(active, codes, np.clip(above, low, high), leaves=6, rounds=40, share=20)
+    found = Amounts(shape, design, np.zeros(len(active.arms)))
+    rest = above - found.predict(active.members.codes)[np.arange(len(active)), active.arm]
+    by_arm = [rest[active.arm == k] for k in range(len(active.arms))]
+    known = [k for k, each in enumerate(by_arm) if len(each) > 1]
+    means = np.array([by_arm[k].mean() for k in known])
+    variances = np.array([by_arm[k].var(ddof=1) / len(by_arm[k]) for k in known])
+    moves = np.full(len(active.arms), float(rest.mean()))
+    moves[known] = shrink(means, variances)
+    return replace(found, moves=moves)
+
+
+def _with_arm(codes: Array, columns: Array) -> Array:
+    return np.column_stack([codes, np.broadcast_to(columns, (len(codes), len(columns)))])
 
 
 def _boost(
-    sample: LearningSample, rows: NDArray[np.bool_], target: Array, objective: str, leaves: int
+    sample: LearningSample, codes: Array, target: Array, *, leaves: int, rounds: int, share: int = 100
 ) -> Any:
     import lightgbm
 
-    n = int(rows.sum())
+    least = max(40, len(target) // share)
     data = lightgbm.Dataset(
-        _with_arm(sample.members.codes[rows], sample.arm[rows], sample.arms),
-        label=target[rows],
+        codes,
+        label=target,
         categorical_feature=list(sample.space.categorical),
         free_raw_data=True,
         params={"verbosity": -1},
     )
     parameters = {
-        "objective": objective,
+        "objective": "regression",
         "num_leaves": leaves,
-        "learning_rate": 0.05,
-        "min_data_in_leaf": max(40, n // 100),
-        "min_data_per_group": max(40, n // 100),
+        "learning_rate": 0.1,
+        "min_data_in_leaf": least,
+        "min_data_per_group": least,
         "lambda_l2": 5.0,
+        "max_bin": 63,
         "seed": sample.seed,
         "deterministic": True,
         "force_row_wise": True,
-        "num_threads": _THREADS,
+        "num_threads": THREADS,
         "verbosity": -1,
     }
-    return lightgbm.train(parameters, data, num_boost_round=80 if objective == "binary" or leaves > 7 else 40)
+    return lightgbm.train(parameters, data, num_boost_round=rounds)

@@ -16,6 +16,7 @@ import numpy as np
 from uplift.features import Array
 from uplift.outcome import OutcomeModel, Prediction, fit_outcome
 from uplift.sample import Integers, LearningSample
+from uplift.shrinkage import shrink_to_zero
 
 WORKERS = 2
 """Models that are fitted at the same time."""
@@ -48,8 +49,8 @@ def steady_scores(prediction: Prediction, sample: LearningSample) -> Array:
     """Scores to learn a policy from, of shape (n, K): doubly robust for who acts, with the model's amounts.
 
     For a value in two parts the noise of the amounts is left out of the differences between members: the score for the
-    chance of acting is multiplied by the amount that the model expects. Each arm's mean is kept as the doubly robust
-    scores have it, so that no arm's level depends on the model.
+    chance of acting is multiplied by the amount that the model expects. Each arm's mean is drawn from there towards that of
+    the doubly robust scores, as far as the arms' departures exceed their noise.
     """
     full = doubly_robust(prediction.value, sample.arm, sample.value, sample.propensity)
     if (prediction.chance == 1).all():
@@ -57,7 +58,10 @@ def steady_scores(prediction: Prediction, sample: LearningSample) -> Array:
     acts = (sample.value != prediction.idle[sample.arm]).astype(float)
     chance = doubly_robust(prediction.chance, sample.arm, acts, sample.propensity)
     scores = prediction.idle + chance * prediction.amount
-    return np.asarray(scores + (full.mean(axis=0) - scores.mean(axis=0)))
+    departures = full - scores
+    return np.asarray(
+        scores + shrink_to_zero(departures.mean(axis=0), departures.var(axis=0, ddof=1) / len(sample))
+    )
 
 
 @dataclass

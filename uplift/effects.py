@@ -1,0 +1,317 @@
+"""What each arm adds to the mean outcome of a member, learned over all arms together.
+
+The model is Y = m(x) + sum over g of (W_g - E W_g) f_g(x) + noise, where W_g says whether the member was contacted, whether its
+arm has a level of a factor, and which arm it is: arms that share an incentive or a copy share its f. m is fitted first and left
+alone, so that every split of the f is about effects (Robinson 1988; Nie and Wager 2021, here for several arms at once).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.definition.arms import Arm
+from uplift.features import Array, FeatureSpace
+from uplift.sample import Integers
+
+THREADS = 1
+"""Models are fitted side by side; threads within one wait for each other as soon as the machine is shared."""
+
+BAGGED = 250_000
+"""Of more members each tree sees so many, drawn at random."""
+
+_RATE = 0.1
+_LEAVES = 4
+_GREEDY_ROUNDS = (4, 10, 20)
+_RANDOM_ROUNDS = (10, 20, 40)
+_QUICK_ROUNDS = (10,)
+_QUIET = MappingProxyType(
+    {"deterministic": True, "force_row_wise": True, "num_threads": THREADS, "verbosity": -1}
+)
+
+
+@dataclass(frozen=True)
+class ArmDesign:
+    """The columns W of the arms.
+
+    Attributes:
+        columns: Shape (K, G): contacted or not, every level of every factor, and every arm, as 0 and 1; equal ones once.
+        shares: Shape (G,): the share of members with a 1.
+    """
+
+    columns: Array
+    shares: Array
+
+    @classmethod
+    def of(cls, arms: Sequence[Arm]) -> ArmDesign:
+        """The design of the definition's arms, control first."""
+        levels = sorted({level for arm in arms for level in arm.levels})
+        columns = [[0.0 if k == 0 else 1.0 for k in range(len(arms))]]
+        columns += [[1.0 if level in arm.levels else 0.0 for arm in arms] for level in levels]
+        columns += [[1.0 if arm.id == other.id else 0.0 for arm in arms] for other in arms[1:]]
+        distinct = np.array(list(dict.fromkeys(map(tuple, columns)))).T
+        given = np.array([float(arm.share) for arm in arms])
+        return cls(distinct, given @ distinct / given.sum())
+
+    def centred(self, arm: Integers) -> Array:
+        """Shape (n, G): W minus its mean."""
+        return np.asarray((self.columns - self.shares)[arm])
+
+    def by_arm(self, parts: Array) -> Array:
+        """From f of shape (n, G) to what each arm adds to the mean over arms, shape (n, K)."""
+        return np.asarray(parts @ (self.columns - self.shares).T)
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """What is left of n members' outcomes once m is taken off.
+
+    Attributes:
+        space: The space of the features.
+        codes: Shape (n, features).
+        arm: Shape (n,).
+        rest: Shape (n,): Y - m(x), with an m that has not seen the member.
+        design: The arms.
+        seed: Of whatever is random.
+    """
+
+    space: FeatureSpace
+    codes: Array
+    arm: Integers
+    rest: Array
+    design: ArmDesign
+    seed: int
+
+    def rows(self, chosen: NDArray[np.bool_]) -> Residuals:
+        """Some of the members."""
+        return Residuals(
+            self.space, self.codes[chosen], self.arm[chosen], self.rest[chosen], self.design, self.seed
+        )
+
+
+@dataclass(frozen=True)
+class BoostedParts:
+    """f as sums of small trees, at several numbers of rounds."""
+
+    boosters: tuple[Any, ...]
+    rounds: tuple[int, ...]
+
+    def parts(self, codes: Array) -> list[Array]:
+        """For each number of rounds f, shape (n, G)."""
+        return [
+            np.column_stack(
+                [
+                    booster.predict(codes, num_iteration=rounds, num_threads=THREADS)
+                    for booster in self.boosters
+                ]
+            )
+            for rounds in self.rounds
+        ]
+
+
+@dataclass(frozen=True)
+class LinearParts:
+    """f as linear functions of the columns of `dense` that vary; coefficients of shape (columns, G)."""
+
+    space: FeatureSpace
+    varies: Integers
+    centre: Array
+    scale: Array
+    coefficients: Array
+
+    def parts(self, codes: Array) -> list[Array]:
+        """One f, of shape (n, G)."""
+        # Beyond what learning saw, a straight line is a guess that may become very large.
+        dense = self.space.dense(codes)[:, self.varies]
+        standard = np.clip((dense - self.centre) / self.scale, -4.0, 4.0)
+        return [np.asarray(standard @ self.coefficients)]
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What arms add: a constant, and departures from it by weighted candidates.
+
+    Attributes:
+        design: The arms.
+        constant: Shape (G,): f for everybody.
+        candidates: Fitted models of the departures.
+        weights: The weight of each f that the candidates give.
+    """
+
+    design: ArmDesign
+    constant: Array
+    candidates: tuple[BoostedParts | LinearParts, ...]
+    weights: tuple[float, ...]
+
+    def predict(self, codes: Array) -> Array:
+        """What each arm adds to the mean over arms, shape (n, K)."""
+        total = np.tile(self.constant, (len(codes), 1))
+        at = 0
+        for candidate in self.candidates:
+            count = len(candidate.rounds) if isinstance(candidate, BoostedParts) else 1
+            weights = self.weights[at : at + count]
+            if any(weights):
+                for weight, parts in zip(weights, candidate.parts(codes), strict=True):
+                    total += weight * parts
+            at += count
+        return self.design.by_arm(total)
+
+
+def fit_quick(data: Residuals) -> Effects:
+    """One candidate with few rounds, at full weight: enough for doubly robust scores."""
+    constant, departures = _off_constant(data)
+    return Effects(
+        data.design,
+        constant,
+        (_boost(departures, _columns(departures), _QUICK_ROUNDS, random=False),),
+        (1.0,),
+    )
+
+
+def fit_stack(data: Residuals, half: NDArray[np.bool_]) -> Effects:
+    """Candidates of different kinds, weighted by how well they predict members whom they have not seen.
+
+    Trees whose splits are the best ones follow steps, trees with random splits follow waves, the linear one follows slopes;
+    each exists at several strengths. The weights minimise the squared error of Y - m - sum of (W - E W) f over both halves
+    of the members, each predicted by the candidates of the other, none below 0 (Wolpert 1992; Breiman 1996). Where
+    effects do not differ between members, the weights are about 0.
+    """
+    constant, departures = _off_constant(data)
+    columns = np.zeros((len(data.arm), 1 + len(_GREEDY_ROUNDS) + len(_RANDOM_ROUNDS)))
+    for learned, judged in ((half, ~half), (~half, half)):
+        fitted = _candidates(departures.rows(learned))
+        parts = [each for candidate in fitted for each in candidate.parts(data.codes[judged])]
+        centred = data.design.centred(data.arm[judged])
+        columns[judged] = np.column_stack([(centred * part).sum(axis=1) for part in parts])
+    weights = _weights(columns, departures.rest)
+    return Effects(data.design, constant, _candidates(departures), tuple(weights.tolist()))
+
+
+def _off_constant(data: Residuals) -> tuple[Array, Residuals]:
+    """The f that is the same for everybody, by least squares, and the residuals without it."""
+    centred = data.design.centred(data.arm)
+    constant = np.linalg.lstsq(centred.T @ centred, centred.T @ data.rest, rcond=1e-9)[0]
+    rest = data.rest - centred @ constant
+    return np.asarray(constant), Residuals(data.space, data.codes, data.arm, rest, data.design, data.seed)
+
+
+def _weights(columns: Array, rest: Array) -> Array:
+    from scipy.optimize import nnls
+
+    scale = float(np.trace(columns.T @ columns))
+    if scale <= 0:
+        return np.zeros(columns.shape[1])
+    gram = columns.T @ columns + 1e-6 * scale * np.eye(columns.shape[1])
+    upper = np.linalg.cholesky(gram).T
+    found, _ = nnls(upper, np.linalg.solve(upper.T, columns.T @ rest))
+    return np.asarray(found)
+
+
+def _candidates(data: Residuals) -> tuple[BoostedParts | LinearParts, ...]:
+    columns = _columns(data)
+    return (
+        _fit_linear(data),
+        _boost(data, columns, _GREEDY_ROUNDS, random=False),
+        _boost(data, columns, _RANDOM_ROUNDS, random=True),
+    )
+
+
+def _columns(data: Residuals) -> Any:
+    """The features in bins, once for all boosters."""
+    import lightgbm
+
+    return lightgbm.Dataset(
+        data.codes,
+        label=np.zeros(len(data.arm)),
+        categorical_feature=list(data.space.categorical),
+        params={"max_bin": 63, **_QUIET},
+        free_raw_data=False,
+    ).construct()
+
+
+def _boost(data: Residuals, columns: Any, rounds: tuple[int, ...], *, random: bool) -> BoostedParts:
+    """Boosting in turns: a round grows one small tree for each f on what all the others leave (Friedman 2001).
+
+    Leaves hold at least a twentieth of the members: an effect on fewer cannot be told from noise.
+    """
+    import lightgbm
+
+    n = len(data.arm)
+    parameters = {
+        "objective": "none",
+        "metric": "none",
+        "num_leaves": _LEAVES,
+        "learning_rate": _RATE,
+        "min_data_in_leaf": max(20, min(n, BAGGED) // 20),
+        "min_sum_hessian_in_leaf": 0.0,
+        "lambda_l2": 1.0,
+        "extra_trees": random,
+        "seed": data.seed,
+        **_QUIET,
+        **({"bagging_fraction": BAGGED / n, "bagging_freq": 1} if n > BAGGED else {}),
+    }
+    centred = data.design.centred(data.arm)
+    boosters = tuple(lightgbm.Booster(parameters, columns) for _ in range(centred.shape[1]))
+    fitted = [np.zeros(n) for _ in boosters]
+    rest = data.rest.copy()
+    for _ in range(max(rounds)):
+        for g, booster in enumerate(boosters):
+            column = centred[:, g]
+            booster.update(fobj=partial(_slopes, column, rest))
+            now = _fitted(booster, n)
+            rest -= column * (now - fitted[g])
+            fitted[g] = now
+    return BoostedParts(boosters, rounds)
+
+
+def _slopes(column: Array, rest: Array, *_: object) -> tuple[Array, Array]:
+    """First and second derivative of half of (rest - column f)^2 by f, at f = 0."""
+    return -column * rest, column * column
+
+
+def _fitted(booster: Any, n: int) -> Array:
+    """What a booster predicts for the members that it learns from."""
+    found = np.empty(n)
+
+    def keep(predicted: Array, _: Any) -> tuple[str, float, bool]:
+        found[:] = predicted
+        return "kept", 0.0, False
+
+    booster.eval_train(keep)
+    return found
+
+
+def _fit_linear(data: Residuals) -> LinearParts:
+    """Ridge regression of the residuals on (W - E W) times the features, its penalty by maximum marginal likelihood."""
+    dense = data.space.dense(data.codes)
+    centre, scale = dense.mean(axis=0), dense.std(axis=0)
+    varies = np.flatnonzero(scale > 0)
+    centre, scale = centre[varies], scale[varies]
+    standard = np.clip((dense[:, varies] - centre) / scale, -4.0, 4.0)
+    rows = data.design.columns - data.design.shares
+    features, groups = standard.shape[1], rows.shape[1]
+    gram = np.zeros((groups * features, groups * features))
+    moment = np.zeros(groups * features)
+    for k, row in enumerate(rows):
+        here = standard[data.arm == k]
+        gram += np.kron(np.outer(row, row), here.T @ here)
+        moment += np.kron(row, here.T @ data.rest[data.arm == k])
+    values, vectors = np.linalg.eigh(gram)
+    values = np.maximum(values, 0.0)
+    along = vectors.T @ moment
+    noise = float(data.rest.var())
+    penalties = len(dense) * np.logspace(-4, 3, 36)
+    likelihood = [
+        -0.5 * np.log1p(values / penalty).sum()
+        + 0.5 * float((along**2 / (values + penalty)).sum()) / max(noise, 1e-300)
+        for penalty in penalties
+    ]
+    best = penalties[int(np.argmax(likelihood))]
+    coefficients = vectors @ (along / (values + best))
+    return LinearParts(data.space, varies, centre, scale, coefficients.reshape(groups, -1).T)
