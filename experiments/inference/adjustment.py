@@ -63,6 +63,10 @@ class LinComparison(WaldComparison):
             raise ValueError(f"weights of strata must be positive; got {list(self.weights)}")
         if not all(sum(moments.count for moments in side) for side in (self.arm, self.versus)):
             raise ValueError(f"an arm without members has no mean of {self.metric}")
+        for side in (self.arm, self.versus):
+            below = sum(moments.total(self.denominator) for moments in side) if self.denominator else 1.0
+            if below <= 0:
+                raise ValueError(f"{self.metric} / {self.denominator} needs a positive denominator: {below}")
 
     @property
     def method(self) -> str:

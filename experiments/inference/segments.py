@@ -71,7 +71,9 @@ def heterogeneity(
     weights = 1 / variances
     spare = int(np.isfinite(variances).sum()) - 1
     q = float(weights @ (y - weights @ y / weights.sum()) ** 2) if spare else 0.0
-    excess = weights.sum() - (weights**2).sum() / weights.sum()
+    # The sum of the weights less that of their squares over it, written so that nothing cancels.
+    others = weights @ (1 - np.eye(len(weights)))
+    excess = float(weights @ others / weights.sum())
     tau_squared = max(0.0, (q - spare) / excess) if spare else 0.0
     p_value = float(chdtrc(spare, q)) if spare else 1.0
     precision = 1 / (variances + tau_squared)
