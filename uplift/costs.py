@@ -13,7 +13,8 @@ from experiments.queries import as_double, coalesce, column, double, fetch_rows,
 from uplift.clustering import design_effect
 from uplift.evidence import Evidence
 from uplift.features import Array
-from uplift.offers import Offers
+from uplift.reading import segment_names
+from uplift.rules import Rule
 from uplift.sample import FEWEST, Flags
 from uplift.sql import cell_case
 
@@ -78,8 +79,8 @@ def quantile(budget: Budget | None) -> float:
     return _QUANTILES[budget.at] if budget else 0.0
 
 
-def measure_costs(evidence: Evidence, offers: Offers) -> Costs:
-    """Benefit costs of the test's members, over the same parts of the audience that the rollout offers to.
+def measure_costs(evidence: Evidence, rule: Rule, parts: int) -> Costs:
+    """Benefit costs of the test's members, by the parts of the audience that a rule knows.
 
     The benefit of a member is what the negative terms of the value formula add up to, uncapped. Where the value is no such
     formula, an arm whose benefits are charged when claimed or redeemed is taken to cost every member all of them.
@@ -87,7 +88,7 @@ def measure_costs(evidence: Evidence, offers: Offers) -> Costs:
     definition = evidence.experiment.definition
     contact = np.array([arm.contact_cost for arm in definition.all_arms])
     formula = value_formula(definition)
-    shape = offers.gains.shape
+    shape = (parts, len(definition.all_arms))
     if formula is None or not formula.costs:
         unknown = np.array([arm.unit_cost_if_taken for arm in definition.all_arms])
         benefit = np.broadcast_to(unknown, shape).copy()
@@ -98,13 +99,16 @@ def measure_costs(evidence: Evidence, offers: Offers) -> Costs:
         measured = column(units.raw_columns.get(metric, units.metric_columns[metric]))
         term = exp.Mul(this=double(weight), expression=coalesce(measured, double(0.0)))
         paid = exp.Add(this=paid, expression=term)
-    return _by_cell(evidence, offers, exp.paren(paid), contact)
+    return _by_cell(evidence, rule, shape, exp.paren(paid), contact)
 
 
-def _by_cell(evidence: Evidence, offers: Offers, benefit: exp.Expr, contact: Array) -> Costs:
-    engine = evidence.experiment.engine
-    case = cell_case(offers.rule, engine, offers.segments)
+def _by_cell(
+    evidence: Evidence, rule: Rule, shape: tuple[int, int], benefit: exp.Expr, contact: Array
+) -> Costs:
+    definition, engine = evidence.experiment.definition, evidence.experiment.engine
+    case = cell_case(rule, engine, segment_names(definition))
     cell = case or exp.Literal.number(0)
+    arms = [arm.id for arm in definition.all_arms]
     inner = exp.select(named(column("arm"), "arm"), named(cell, "cell"), named(benefit, "benefit")).from_(
         relation(evidence.units.relation)
     )
@@ -120,11 +124,11 @@ def _by_cell(evidence: Evidence, offers: Offers, benefit: exp.Expr, contact: Arr
         .from_(inner.subquery("costs"))
         .group_by(column("arm"), column("cell"))
     )
-    sums = np.zeros((3, *offers.gains.shape))
-    overall = np.zeros((3, offers.gains.shape[1]))
+    sums = np.zeros((3, *shape))
+    overall = np.zeros((3, shape[1]))
     for row in fetch_rows(engine, query):
         found = [float(row["members"]), float(row["total"]), float(row["squares"])]
-        arm = offers.arms.index(row["arm"])
+        arm = arms.index(row["arm"])
         overall[:, arm] += found
         if 0 <= int(row["cell"]) < sums.shape[1]:
             sums[:, int(row["cell"]), arm] += found

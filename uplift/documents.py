@@ -79,8 +79,84 @@ class SegmentOffer:
 
 
 @dataclass(frozen=True)
+class PolicyPart:
+    """A part of the audience as the policy that ships knows it, and its offer there; amounts per member.
+
+    `gain` is over no contact, corrected for the choice; `cost` is contact and benefits; `incremental_buyers` are those whom
+    the offer adds. A figure that does not exist is None.
+    """
+
+    part: str
+    arm: str
+    members: int
+    share: float
+    gain: float
+    low: float
+    high: float
+    cost: float
+    incremental_buyers: float | None
+    cost_per_incremental_buyer: float | None
+    roi: float | None
+
+
+@dataclass(frozen=True)
+class Driver:
+    """How much a feature moves an arm's predicted effect between members.
+
+    `importance` is the mean absolute part of it in the effect, by Shapley values of the outcome model, in the value's own
+    unit; `share` is its part of all features'; `words` say where the effect is larger.
+    """
+
+    arm: str
+    feature: str
+    importance: float
+    share: float
+    words: str
+
+
+@dataclass(frozen=True)
+class TreeNode:
+    """A node of the policy's tree as people draw it: a question with two answers, or a leaf with its arm."""
+
+    words: str
+    arm: str | None = None
+    members: int = 0
+    children: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """An arm for the next test: left out or added, and why."""
+
+    arm: str
+    action: str
+    why: str
+
+
+@dataclass(frozen=True)
+class NextTest:
+    """The next experiment: which arms, how many members, to find what.
+
+    `members` are all, in `arms` offers and control, so that a gain of `minimum_effect` per member over the best arm is found
+    with the given power; `file` is a definition of it that validates.
+    """
+
+    proposals: tuple[Proposal, ...]
+    arms: int
+    members: int | None
+    minimum_effect: float
+    power: float
+    file: str | None = None
+
+
+@dataclass(frozen=True)
 class Uplift:
-    """`uplift --json`."""
+    """`uplift --json`.
+
+    `parts` say what the chosen policy earns in each part of the audience, `drivers` which features move which offer's
+    effect, `tree` is its tree from the root on, `resampled` the share of members whose offer changes where it is learned again
+    from resampled members, and `next_test` what should be tested next.
+    """
 
     experiment: str
     value_metric: str
@@ -91,6 +167,12 @@ class Uplift:
     offers_by_segment: tuple[SegmentOffer, ...]
     members: int = 0
     sampled: int = 0
+    parts: tuple[PolicyPart, ...] = ()
+    drivers: tuple[Driver, ...] = ()
+    tree: tuple[TreeNode, ...] = ()
+    resampled: float | None = None
+    next_test: NextTest | None = None
+    notes: tuple[Reason, ...] = ()
     model_uri: str | None = None
     mlflow_run_id: str | None = None
     files: Mapping[str, str] = field(default_factory=dict)

@@ -17,7 +17,7 @@ from uplift.evidence import Evidence
 from uplift.features import Array, FeatureSpace, Kind
 from uplift.policy import ShippedPolicy, load_policy
 from uplift.reading import segment_names
-from uplift.rules import Individual, Rule, SegmentTable
+from uplift.rules import Everybody, Individual, Rule, SegmentTable
 from uplift.sample import FEWEST
 from uplift.sentences import PACKAGE
 
@@ -108,16 +108,34 @@ def _of_policy(evidence: Evidence, policy: ShippedPolicy) -> Offers:
     errors = np.array([cell.std_errors for cell in policy.cells])
     members = np.array([cell.members for cell in policy.cells], dtype=float)
     own = rule_arms(policy.rule, len(policy.cells), policy)
-    seen = np.array([cell.gains[arm] for cell, arm in zip(policy.cells, own, strict=True)])
-    treated = members[np.array(own) > 0].sum() / members.sum()
-    excess = float(np.average(seen, weights=members)) - policy.held_out_gain
-    optimism = max(0.0, excess) / treated if treated > 0 else 0.0
     barred = evidence.barred(policy.arms[arm] for arm, here in zip(own, members, strict=True) if here)
     arm = tuple(_allowed(arm, gains[cell], evidence.eligible, policy.arms) for cell, arm in enumerate(own))
     spread = np.array([cell.spread for cell in policy.cells])
     return Offers(
-        policy.rule, policy, policy.arms, policy.segments, arm, barred, gains, errors, optimism, spread
+        policy.rule,
+        policy,
+        policy.arms,
+        policy.segments,
+        arm,
+        barred,
+        gains,
+        errors,
+        optimism_of(policy),
+        spread,
     )
+
+
+def optimism_of(policy: ShippedPolicy) -> float:
+    """By how much the gains of the arms that a policy gives are too high, per member, for having been chosen.
+
+    What they add up to over its parts, less what the folds' policies gained on members from whom they were not learned.
+    """
+    members = np.array([cell.members for cell in policy.cells], dtype=float)
+    own = rule_arms(policy.rule, len(policy.cells), policy)
+    seen = np.array([cell.gains[arm] for cell, arm in zip(policy.cells, own, strict=True)])
+    treated = members[np.array(own) > 0].sum() / members.sum()
+    excess = float(np.average(seen, weights=members)) - policy.held_out_gain
+    return max(0.0, excess) / treated if treated > 0 else 0.0
 
 
 def rule_arms(rule: Rule, cells: int, policy: ShippedPolicy) -> tuple[int, ...]:
@@ -125,7 +143,9 @@ def rule_arms(rule: Rule, cells: int, policy: ShippedPolicy) -> tuple[int, ...]:
     if isinstance(rule, Individual):
         return rule.arms_of_parts(len(policy.arms))
     arms = getattr(rule, "arms", None)
-    return tuple(arms) if arms is not None else (0,) * cells
+    if arms is not None:
+        return tuple(arms)
+    return (rule.arm if isinstance(rule, Everybody) else 0,) * cells
 
 
 def _of_winners(evidence: Evidence, analysis: Analysis, metric: str) -> Offers:

@@ -59,7 +59,7 @@ def rollout(experiment: Experiment) -> Rollout:
     evidence = open_evidence(experiment)
     analysis = read_analysis(evidence)
     offers = choose_offers(evidence, analysis, metric)
-    work = _Work(evidence, settings, offers, measure_costs(evidence, offers))
+    work = _Work(evidence, settings, offers, measure_costs(evidence, offers.rule, len(offers.arm)))
     with hold(experiment.workspace.out, experiment.progress):
         if not ledger_path(experiment).exists():
             work.draw()

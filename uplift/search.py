@@ -14,6 +14,7 @@ from uplift.evidence import open_evidence, value_metric_of
 from uplift.features import Array
 from uplift.gate import Contender, run_gate
 from uplift.heterogeneity import heterogeneity_test
+from uplift.parts import policy_parts
 from uplift.policy import CellFigures, ShippedPolicy, save_policy
 from uplift.reading import Reading, read_sample, uplift_settings
 from uplift.rules import Everybody, Individual, Rule
@@ -100,6 +101,8 @@ def find_policy(experiment: Experiment, value: str | None = None) -> UpliftResul
         offers_by_segment=offered,
         members=reading.members,
         sampled=len(sample),
+        parts=policy_parts(evidence, policy, words),
+        notes=evidence.notes,
     )
     if metric == definition.goals.value_metric:
         save_policy(policy, experiment.workspace)

@@ -12,7 +12,7 @@ from uplift.evidence import PACKAGE
 from uplift.gate import Contender, GateResult
 from uplift.rules import PERSONALISED, Everybody, Rule, SegmentTable, Tree
 from uplift.sample import LearningSample
-from uplift.tree_nodes import leaves
+from uplift.tree_nodes import NumberSplit, Split, leaves
 
 __all__ = ["PACKAGE", "PolicyWords"]
 
@@ -81,6 +81,31 @@ class PolicyWords:
         if name:
             return name
         return self._say("figure.everybody" if len(self.sample.segments) == 1 else "figure.no_segment")
+
+    def everybody(self) -> str:
+        """The part that is everybody."""
+        return self._say("figure.everybody")
+
+    def band(self, arm: str, band: int, bands: int) -> str:
+        """Members to whom a model gives an arm, by how much it expects."""
+        return self._say("part.band", arm=arm, band=band, bands=bands)
+
+    def path(self, path: Sequence[tuple[Split, bool]]) -> str:
+        """The way to a leaf, its conditions on one feature together."""
+        if not path:
+            return self.everybody()
+        return self._say("part.and").join(self.condition(split, left=left) for split, left in path)
+
+    def condition(self, split: Split, *, left: bool) -> str:
+        """What is true of members who go left, or right, at a split."""
+        if isinstance(split, NumberSplit):
+            if split.threshold is None:
+                return self._say("part.known" if left else "part.unknown", feature=split.feature)
+            number = f"{split.threshold:,.12g}"
+            return self._say("part.at_most" if left else "part.above", feature=split.feature, number=number)
+        levels = [self._say("part.missing") if level is None else level for level in split.levels]
+        code = "part.one_of" if left else "part.none_of"
+        return self._say(code, feature=split.feature, levels=self._say("figure.comma").join(levels))
 
     def _gain(self, gain: Estimate) -> dict[str, str]:
         low, high = (self.sentences.change(self.metric, bound) for bound in gain.interval())

@@ -19,7 +19,6 @@ from experiments.experiment import Experiment
 from tests.uplift.campaign import ARMS, DEFINITION, Campaign, Truth, keep_analysis
 from uplift.costs import measure_costs
 from uplift.evidence import open_evidence
-from uplift.offers import Offers, choose_offers, read_analysis
 from uplift.policy import load_policy
 from uplift.reading import read_sample
 from uplift.rollout import rollout
@@ -278,7 +277,8 @@ def test_an_individual_policy_is_rolled_out_by_its_model(tmp_path: Path) -> None
         assert result.document.chosen.sql is None
         document = rollout(experiment)
         rollout(experiment)
-        costs = measure_costs(open_evidence(experiment), choose(experiment)).expected
+        evidence = open_evidence(experiment)
+        costs = measure_costs(evidence, result.policy.rule, len(result.policy.cells)).expected
     assert document.follows == "individual"
     ledger = pd.read_parquet(document.files["ledger"])
     offered = ledger[ledger["reason"] == "offer"]
@@ -303,6 +303,24 @@ def test_an_individual_policy_is_rolled_out_by_its_model(tmp_path: Path) -> None
     assert set(clear.round(9)) == {0.925, 0.95}
 
 
-def choose(experiment: Experiment) -> Offers:
-    evidence = open_evidence(experiment)
-    return choose_offers(evidence, read_analysis(evidence), "profit")
+def test_each_part_of_the_policy_has_its_money(
+    planted: tuple[Campaign, Truth], experiment: Experiment, found: UpliftResult
+) -> None:
+    """Recomputed with pandas from the members of each leaf."""
+    campaign, _ = planted
+    frame = campaign.frame()
+    arm = campaign.arms_of(frame)
+    parts = found.document.parts
+    assert sum(part.members for part in parts) == 16_000
+    assert sum(part.share for part in parts) == pytest.approx(1.0)
+    cells = found.policy.rule.cells(found.policy.space, found.policy.members(frame))
+    for place, part in enumerate(parts):
+        here, k = cells == place, ARMS.index(part.arm)
+        given, control = frame[here & (arm == k)], frame[here & (arm == 0)]
+        added = given["bought"].mean() - control["bought"].mean()
+        assert part.incremental_buyers == pytest.approx(added)
+        assert part.cost == pytest.approx(0.02 + given["benefit"].mean())
+        assert part.cost_per_incremental_buyer == pytest.approx(part.cost / added)
+        assert part.roi == pytest.approx(part.gain / part.cost)
+        assert part.low < part.gain < part.high
+    assert any("recency at most 200" in part.part for part in parts)
