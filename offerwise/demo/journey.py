@@ -95,10 +95,11 @@ def _test(campaign: Campaign, journey: Journey, show: Show, words: Words, progre
         raise RefusedError((reason.text for reason in design.reasons), design.next_step)
     show(journey.assign(), experiment)
     progress(words.say(PACKAGE, "progress.respond"))
-    return respond(campaign, experiment.definition, _ledger(experiment))
+    return respond(campaign, experiment.definition, ledger_rows(experiment))
 
 
-def _ledger(experiment: Experiment) -> pa.Table:
+def ledger_rows(experiment: Experiment) -> pa.Table:
+    """The rows of the assignment ledger that members answer by."""
     from sqlglot import exp
 
     from experiments.assignment.open_ledger import open_ledger

@@ -89,7 +89,7 @@ def running_server(binaries: Path) -> Iterator[PostgreSQLServer]:
             _wait(server, process, log)
             yield server
         finally:
-            process.send_signal(signal.SIGQUIT)  # at once; SIGTERM would wait for open sessions
+            process.send_signal(signal.SIGINT)  # at once; SIGTERM would wait for open sessions
             try:
                 process.wait(10)
             except subprocess.TimeoutExpired:
