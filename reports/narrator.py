@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from experiments.decision.sentences import disagree
 from experiments.definition.goals import Guardrail
 from experiments.definition.model import Definition
 from experiments.documents import Effect
@@ -137,7 +138,12 @@ class Narrator:
         text, interval = self.difference(
             effect.metric, effect.difference, effect.difference_low, effect.difference_high
         )
-        return Cell(text, interval or self.say("why.no_interval"))
+        if effect.p_value is None or effect.difference_low is None or effect.difference_high is None:
+            return Cell(text, interval or self.say("why.no_interval"))
+        bounds = effect.difference_low, effect.difference_high
+        if disagree(effect.p_value, bounds, self.definition.design.alpha):
+            interval = f"{interval}; {self.say('why.p_decides')}"
+        return Cell(text, interval)
 
     def ratio_cell(self, value: float | None, low: float | None, high: float | None, why: str) -> Cell:
         """A lift with its interval below."""

@@ -114,13 +114,17 @@ class Sentences:
 
     def evidence(self, metric: str, comparison: Comparison, p_adjusted: float) -> dict[str, str]:
         """The facts that a sentence about one comparison may use."""
-        bounds = comparison.interval(self.definition.design.alpha)
+        alpha = self.definition.design.alpha
+        bounds = comparison.interval(alpha)
+        interval = self.interval(metric, bounds)
+        if comparison.has_test and disagree(comparison.p_value(), bounds, alpha):
+            interval = self.words.say(PACKAGE, "figure.overruled", interval=interval)
         return {
             "metric": metric,
             "mean_arm": self.level(metric, comparison.mean_arm),
             "mean_versus": self.level(metric, comparison.mean_versus),
             "difference": self.change(metric, comparison.difference),
-            "interval": self.interval(metric, bounds),
+            "interval": interval,
             "p": probability(p_adjusted) if comparison.has_test else self.no_test,
         }
 
@@ -137,6 +141,17 @@ class Sentences:
             return frozenset()
         sums = {name for name in formula.terms if isinstance(self.definition.metrics[name], SumMetric)}
         return frozenset({self.definition.goals.value_metric, *sums})
+
+
+def disagree(p_value: float, bounds: tuple[float, float], alpha: float) -> bool:
+    """Whether an uncorrected p-value and its interval say different things about no difference; the p-value then decides.
+
+    An exact test and the score interval may, and so may the pooled z and that interval with few members.
+
+    >>> disagree(0.0479, (-0.0001, 0.5), 0.05), disagree(0.06, (-0.01, 0.5), 0.05)
+    (True, False)
+    """
+    return (p_value <= alpha) != (not bounds[0] <= 0 <= bounds[1])
 
 
 def _places_of_rate(value: float) -> int:

@@ -8,6 +8,7 @@ from experiments.decision.sentences import PACKAGE, Sentences
 from experiments.design.cost import costs_of_member
 from experiments.design.plan import Plan
 from experiments.documents import ArmPower, Reason
+from experiments.health.heavy_tails import fewest_nonzero, first_look, tailed_metrics
 from experiments.inference.corrections import control_share
 from experiments.inference.power_by_unit import PlannedByUnit
 
@@ -39,6 +40,7 @@ def judge_plan(plan: Plan, eligible: int, sentences: Sentences) -> PlanVerdict:
         *_underpowered(plan, arms, sentences),
     ]
     notes = [*_powered(plan, arms, sentences, feasible=not against), *_weak_guardrails(plan, sentences)]
+    notes += _few_buyers(plan, sentences)
     notes += [*_interference(plan, sentences), *_by_unit(plan, sentences), *_looks(plan, sentences)]
     notes += [*_budget(plan, eligible, sentences), *_control_share(plan, sentences)]
     if against:
@@ -112,6 +114,25 @@ def _powered(plan: Plan, arms: tuple[ArmPower, ...], sentences: Sentences, *, fe
             power=f"{plan.definition.design.power:.0%}",
         )
     ]
+
+
+def _few_buyers(plan: Plan, sentences: Sentences) -> list[Reason]:
+    """Amounts and counts whose test cannot be trusted at the first look, because too few members will have any by then."""
+    design = plan.definition.design
+    least, part = fewest_nonzero(design), first_look(design)
+    code = "few_buyers_early" if part < 1 else "few_buyers"
+    found = []
+    for name in tailed_metrics(plan.definition):
+        measured, moments = plan.past.metrics[name], plan.past.moments(name)
+        nonzero = moments.nonzero_count(measured.value)
+        if not nonzero:
+            continue
+        expected = {arm: part * members * nonzero / moments.count for arm, members in plan.members.items()}
+        arm = min(expected, key=lambda each: expected[each])
+        if expected[arm] < least:
+            facts = {"metric": name, "arm": sentences.arm(arm), "count": f"{expected[arm]:,.0f}"}
+            found.append(sentences.plan(code, least=f"{least:,}", **facts))
+    return found
 
 
 def _by_unit(plan: Plan, sentences: Sentences) -> list[Reason]:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from experiments.definition.metrics import CountMetric, SumMetric
+from experiments.definition.arms import Arm
 from experiments.definition.model import Definition
 from experiments.documents import CheckStatus, HealthCheck
+from experiments.health.heavy_tails import fewest_nonzero, first_look, tailed_metrics
 from experiments.health.split import WARN_BELOW
 from experiments.health.telling import HealthWording
 from experiments.inference.homogeneity import homogeneity
 from experiments.measurement.measurement import Measurement, MetricMoments
-
-FEWEST_NONZERO = 200
-"""Non-zero values that an arm needs for the level of Welch's test to be trusted (8.8 % instead of 5 % with 18)."""
 
 _MISSING_FAILS_BELOW = 0.001
 
@@ -64,29 +62,34 @@ class OutcomeHealth:
         )
 
     def _heavy_tails(self) -> Iterable[HealthCheck]:
-        """Sums and counts with few non-zero values in an arm; formulas and ratios rest on these."""
-        names = [
-            name
-            for name, metric in self.definition.metrics.items()
-            if isinstance(metric, SumMetric | CountMetric)
-        ]
+        """Sums and counts with few non-zero values in an arm, at the first planned look where there are several."""
+        names = tailed_metrics(self.definition)
         if not names:
             return
+        design = self.definition.design
+        least, early = fewest_nonzero(design), first_look(design) < 1
         few = []
         for name in names:
-            moments = self.measurement.metrics[name]
-            counts = {
-                arm.id: moments.arm(arm.id).nonzero_count(moments.value) for arm in self.definition.all_arms
-            }
+            counts = {arm.id: self._nonzero_at_first_look(name, arm) for arm in self.definition.all_arms}
             # An arm of nothing but zeros (benefits without an offer) has no tail; the other arms decide.
             nonzero = {arm: count for arm, count in counts.items() if count} or counts
             arm = min(nonzero, key=lambda each: nonzero[each])
-            if nonzero[arm] < FEWEST_NONZERO:
+            if nonzero[arm] < least:
                 few.append(f"{name} ({self.wording.arm(arm)}: {nonzero[arm]})")
-        code = "heavy_tails" if few else "no_heavy_tails"
-        yield self.wording.told(
-            "heavy_tails", "warn" if few else "pass", code, least=FEWEST_NONZERO, few=self.wording.listed(few)
-        )
+        code = ("heavy_tails_early" if early else "heavy_tails") if few else "no_heavy_tails"
+        status: CheckStatus = "warn" if few else "pass"
+        yield self.wording.told("heavy_tails", status, code, least=f"{least:,}", few=self.wording.listed(few))
+
+    def _nonzero_at_first_look(self, metric: str, arm: Arm) -> int:
+        """The non-zero values of an arm that the first planned look reads, by those that are measured now."""
+        measured = self.measurement.metrics[metric]
+        moments = measured.arm(arm.id)
+        nonzero, part = moments.nonzero_count(measured.value), first_look(self.definition.design)
+        if part == 1 or not moments.count:
+            return nonzero
+        size = self.definition.assignment.sample_size
+        planned = float(size * arm.share) if size is not None else self.measurement.assigned_to(arm.id)
+        return round(nonzero * min(1.0, part * planned / moments.count))
 
     def _missingness(self, moments: MetricMoments) -> Iterable[HealthCheck]:
         """Members who were dropped must be as many in every arm, or the arms are no longer comparable."""
