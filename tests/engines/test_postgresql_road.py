@@ -22,6 +22,7 @@ from offerwise.demo.journey import ledger_rows
 from offerwise.journey import Journey
 from offerwise.opening import open_experiment
 from tests.engines.postgresql_server import PASSWORD, PostgreSQLServer
+from tests.uplift.campaign import NOW
 from tests.uplift.campaign import Campaign as Planted
 
 pytest.importorskip("psycopg", reason="psycopg is not installed")
@@ -115,12 +116,13 @@ def test_tables_of_a_warehouse_give_what_files_give(
     out = campaign.directory.parent / "tables"
     options = ["--out", str(out), *load(server, campaign)]
     said = ""
-    for step in ("validate", "design", "assign", "analyze"):
+    for step in ("validate", "assign", "analyze"):
         tracked = [] if step == "analyze" else ["--no-mlflow"]
         found, words = command(server, step, campaign.definition, *options, *tracked, exits=(0, 3))
         assert list(differences(expected[step], found)) == []
         said += words
     with open_experiment(campaign.definition, engine=server.url("chinese"), out=out) as experiment:
+        assert list(differences(expected["design"], document(Journey(experiment).design()))) == []
         assert ledger_rows(experiment).sort_by("member").equals(drawn.sort_by("member"))
     assert (out / "mlflow.db").is_file()
     assert leaks(out, said) == []
@@ -139,12 +141,14 @@ def test_staged_files_give_policies_and_send_lists_of_duckdb(
             "rollout": journey.rollout(),
         }
         root = experiment.workspace.root
-    out, said = tmp_path / "postgresql", ""
-    for step in ("assign", *expected):
-        found, words = command(server, step, tmp_path / "planted.yml", "--out", out, "--no-mlflow")
-        if step in expected:
-            assert list(differences(document(expected[step]), found)) == []
-        said += words
+    out = tmp_path / "postgresql"
+    with open_experiment(
+        tmp_path / "planted.yml", engine=server.url("chinese"), out=out, now=NOW
+    ) as experiment:
+        journey = Journey(experiment)
+        journey.assign()
+        for step, of in expected.items():
+            assert list(differences(document(of), document(getattr(journey, step)()))) == []
     lists = sorted(path.relative_to(root) for path in root.rglob("*.csv"))
     assert lists
     assert sorted(path.relative_to(out / "planted") for path in (out / "planted").rglob("*.csv")) == lists
@@ -152,4 +156,4 @@ def test_staged_files_give_policies_and_send_lists_of_duckdb(
         assert sorted((out / "planted" / path).read_text().splitlines()) == sorted(
             (root / path).read_text().splitlines()
         )
-    assert leaks(out, said) == []
+    assert leaks(out, "") == []
