@@ -178,7 +178,8 @@ def _degrees(own: Array, shared: Array) -> float:
 
 def _root_of_inverse(normal: Array) -> Array:
     """L of shape (k, rank) with L L' the inverse of X'X on the directions that vary; the intercept always does."""
-    scale = np.sqrt(np.diag(normal))
+    # Rounding may leave a constant column a little less than no spread.
+    scale = np.sqrt(np.maximum(np.diag(normal), 0.0))
     unit = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > _CONSTANT)
     values, vectors = np.linalg.eigh(normal * np.outer(unit, unit))
     varying = values > _REDUNDANT

@@ -67,13 +67,9 @@ def sides(draw):
     return arms[0], arms[1]
 
 
-def clusters(rows):
-    """Each two rows a shop."""
-    shops = [rows[start : start + 2] for start in range(0, len(rows), 2)]
-    sums = np.array([shop.sum(axis=0) for shop in shops])
-    products = np.array([shop.T @ shop[:, 2:] for shop in shops])
-    counts = np.array([float(len(shop)) for shop in shops])
-    return ClusterSums(COLUMNS, 1, np.zeros(3), np.arange(len(shops)), counts, sums, products)
+def clusters(rows, pilot):
+    """Each two rows a shop; the pilot is near the mean, as an engine's is."""
+    return ClusterSums.from_rows(COLUMNS[:2], COLUMNS[2:], rows, np.arange(len(rows)) // 2, pilot)
 
 
 def every_comparison(arm, versus):
@@ -83,6 +79,7 @@ def every_comparison(arm, versus):
         (Moments.from_rows(COLUMNS, rows[::2]), Moments.from_rows(COLUMNS, rows[1::2]))
         for rows in (arm, versus)
     ]
+    pilot = np.concatenate([arm, versus]).mean(axis=0)
     asked = (
         lambda: WelchComparison(a, v, "x"),
         lambda: DeltaRatioComparison(a, v, "x", "d"),
@@ -90,8 +87,8 @@ def every_comparison(arm, versus):
         lambda: LinComparison([a], [v], "x", ("c", "d")),
         lambda: LinComparison(half[0], half[1], "x", ("c",)),
         lambda: LinComparison([a], [v], "x", ("c",), None, "d"),
-        lambda: ClusterComparison(clusters(arm), clusters(versus), "x"),
-        lambda: ClusterComparison(clusters(arm), clusters(versus), "x", adjusted=True),
+        lambda: ClusterComparison(clusters(arm, pilot), clusters(versus, pilot), "x"),
+        lambda: ClusterComparison(clusters(arm, pilot), clusters(versus, pilot), "x", adjusted=True),
         lambda: compare(a, v, "x", "binary"),
     )
     for ask in asked:
