@@ -11,6 +11,7 @@ from uplift.crossfit import Arena, Contest, LearnerRecord, Plan
 from uplift.documents import Chosen, Learner, Policy, SegmentOffer, Uplift
 from uplift.evaluation import Estimate, auuc, estimate_mean, policy_scores, policy_value, qini
 from uplift.evidence import open_evidence, value_metric_of
+from uplift.explanation import drivers, resampled_share, tree_nodes
 from uplift.features import Array
 from uplift.gate import Contender, run_gate
 from uplift.heterogeneity import heterogeneity_test
@@ -102,6 +103,11 @@ def find_policy(experiment: Experiment, value: str | None = None) -> UpliftResul
         members=reading.members,
         sampled=len(sample),
         parts=policy_parts(evidence, policy, words),
+        drivers=drivers(sample, arena.models.model(), words),
+        tree=tree_nodes(policy.rule, sample, words),
+        resampled=resampled_share(
+            policy.rule, sample, contest.learning, arena.binned, plan.max_depth, plan.min_part
+        ),
         notes=evidence.notes,
     )
     if metric == definition.goals.value_metric:

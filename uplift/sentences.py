@@ -14,6 +14,9 @@ from uplift.rules import PERSONALISED, Everybody, Rule, SegmentTable, Tree
 from uplift.sample import LearningSample
 from uplift.tree_nodes import NumberSplit, Split, leaves
 
+_CLEAR = 0.5
+"""A rank correlation beyond this is told as a direction."""
+
 __all__ = ["PACKAGE", "PolicyWords"]
 
 
@@ -106,6 +109,15 @@ class PolicyWords:
         levels = [self._say("part.missing") if level is None else level for level in split.levels]
         code = "part.one_of" if left else "part.none_of"
         return self._say(code, feature=split.feature, levels=self._say("figure.comma").join(levels))
+
+    def driver_level(self, feature: str, level: str | None) -> str:
+        """For which level of a feature an effect is largest."""
+        return self._say("driver.level", feature=feature, level=level or self._say("part.missing"))
+
+    def driver_number(self, feature: str, correlation: float) -> str:
+        """Whether an effect grows or falls with a number, by their rank correlation."""
+        code = "larger" if correlation > _CLEAR else "smaller" if correlation < -_CLEAR else "varies"
+        return self._say(f"driver.{code}", feature=feature)
 
     def _gain(self, gain: Estimate) -> dict[str, str]:
         low, high = (self.sentences.change(self.metric, bound) for bound in gain.interval())

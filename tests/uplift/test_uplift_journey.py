@@ -324,3 +324,20 @@ def test_each_part_of_the_policy_has_its_money(
         assert part.roi == pytest.approx(part.gain / part.cost)
         assert part.low < part.gain < part.high
     assert any("recency at most 200" in part.part for part in parts)
+
+
+def test_what_drives_the_offers_is_what_was_planted(found: UpliftResult) -> None:
+    """`coupon` works on those who bought lately, `gift` on the others; nothing else moves either effect."""
+    document = found.document
+    first = {arm: next(each for each in document.drivers if each.arm == arm) for arm in ARMS[1:]}
+    assert {each.feature for each in first.values()} == {"recency"}
+    assert min(each.share for each in first.values()) > 0.6
+    assert first["gift"].words == "larger the larger recency is"
+    assert first["coupon"].words == "smaller the larger recency is"
+    root, *others = document.tree
+    assert root.words.startswith("recency at most 200")
+    assert root.members == document.sampled
+    assert {node.arm for node in others} == {"coupon", "gift"}
+    assert document.tree[root.children[0]].arm == "coupon"
+    assert document.resampled is not None
+    assert document.resampled < 0.05

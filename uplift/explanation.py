@@ -1,0 +1,161 @@
+"""Why a policy gives what it gives: the features behind each arm's effect, its tree, and how firm its offers are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from uplift.binning import Binned
+from uplift.documents import Driver, TreeNode
+from uplift.features import Array, CategoryFeature
+from uplift.outcome import OutcomeModel
+from uplift.rules import Everybody, Rule, SegmentTable, Tree, learn_segments, learn_single, learn_tree
+from uplift.sample import Integers, LearningSample
+from uplift.sentences import PolicyWords
+from uplift.tree_nodes import Leaf, Node, leaf_of, leaves
+
+_EXPLAINED = 20_000
+_LEAST_SHARE = 0.01
+_RESAMPLES, _RESAMPLED = 10, 100_000
+
+
+def drivers(sample: LearningSample, outcome: OutcomeModel, words: PolicyWords) -> tuple[Driver, ...]:
+    """For each arm the features that move its effect between members, the strongest first; none where it is the same for all.
+
+    The effects that the joint outcome model predicts are drawn by boosted trees as a function of the features, whose Shapley
+    values (Lundberg et al. 2020, "From local explanations to global understanding with explainable AI for trees") are
+    exact; a feature's importance is their mean absolute value. It says what the model uses, not what causes the effect.
+    """
+    rows = np.arange(len(sample))[:_EXPLAINED]
+    codes = sample.members.codes[rows]
+    value = outcome.predict(codes).value
+    found: list[Driver] = []
+    for k, arm in enumerate(sample.arms):
+        effect = value[:, k] - value[:, 0]
+        if k == 0 or np.ptp(effect) <= 1e-12 * max(1.0, float(np.abs(effect).max())):
+            continue
+        parts = _shapley(sample, codes, effect)
+        importance = np.abs(parts).mean(axis=0)
+        share = importance / importance.sum() if importance.sum() > 0 else importance
+        for at in np.argsort(-importance, kind="stable").tolist():
+            if share[at] >= _LEAST_SHARE:
+                told = _direction(sample, at, codes[:, at], parts[:, at], words)
+                name = sample.space.names[at]
+                found.append(Driver(arm.id, name, float(importance[at]), float(share[at]), told))
+    return tuple(found)
+
+
+def tree_nodes(rule: Rule, sample: LearningSample, words: PolicyWords) -> tuple[TreeNode, ...]:
+    """A tree from its root on, each node with its members of the sample; empty for another rule."""
+    if not isinstance(rule, Tree):
+        return ()
+    counts = np.bincount(leaf_of(rule.root, sample.space, sample.members.codes), minlength=len(rule.arms))
+    nodes: list[TreeNode] = []
+
+    def add(node: Node, first_leaf: int) -> int:
+        place = len(nodes)
+        size = sum(1 for _ in leaves(node))
+        members = int(counts[first_leaf : first_leaf + size].sum())
+        if isinstance(node, Leaf):
+            arm = sample.arms[node.arm]
+            nodes.append(TreeNode(arm.label, arm.id, members))
+            return place
+        nodes.append(TreeNode(words.condition(node.split, left=True), None, members))
+        left = add(node.left, first_leaf)
+        right = add(node.right, first_leaf + sum(1 for _ in leaves(node.left)))
+        nodes[place] = TreeNode(nodes[place].words, None, members, (left, right))
+        return place
+
+    add(rule.root, 0)
+    return tuple(nodes)
+
+
+def resampled_share(
+    rule: Rule, sample: LearningSample, scores: Array, binned: Binned, depth: int, min_part: int
+) -> float | None:
+    """The mean share of members whose offer differs where the policy is learned from half of the members, drawn anew each time.
+
+    At most 100,000 members teach each time, and the smallest part shrinks with them. None for a model, which is not
+    learned anew here.
+
+    Args:
+        rule: The policy that ships.
+        sample: Its members.
+        scores: Shape (n, K): what it was learned from.
+        binned: The candidate splits.
+        depth: Of a tree.
+        min_part: Members that a leaf or a segment needs.
+    """
+    if not isinstance(rule, Tree | SegmentTable | Everybody):
+        return None
+    n = len(sample)
+    size = min(n // 2, _RESAMPLED)
+    least = max(1, round(min_part * size / n))
+    own = rule.choose(sample.space, sample.members)
+    rng = np.random.default_rng(sample.seed)
+    changed = []
+    for _ in range(_RESAMPLES):
+        chosen = np.zeros(n, dtype=bool)
+        chosen[rng.choice(n, size, replace=False)] = True
+        other = _relearned(rule, sample, scores, binned, depth, least, chosen)
+        changed.append(float((other.choose(sample.space, sample.members) != own).mean()))
+    return float(np.mean(changed))
+
+
+def _relearned(
+    rule: Rule,
+    sample: LearningSample,
+    scores: Array,
+    binned: Binned,
+    depth: int,
+    least: int,
+    chosen: np.ndarray,
+) -> Rule:
+    if isinstance(rule, Tree):
+        return learn_tree(scores[chosen], binned.rows(chosen), depth, least)
+    if isinstance(rule, SegmentTable):
+        segment: Integers = sample.members.segment[chosen]
+        return learn_segments(scores[chosen], segment, len(sample.segments), least)
+    return learn_single(scores[chosen])
+
+
+def _shapley(sample: LearningSample, codes: Array, effect: Array) -> Array:
+    """Shape (n, features): the part of each feature in each member's effect."""
+    import lightgbm
+
+    data = lightgbm.Dataset(
+        codes,
+        label=effect,
+        categorical_feature=list(sample.space.categorical),
+        params={"verbosity": -1, "min_data_in_bin": 1},
+    )
+    parameters: dict[str, Any] = {
+        "objective": "regression",
+        "num_leaves": 31,
+        "learning_rate": 0.1,
+        "min_data_in_leaf": 20,
+        "seed": sample.seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": 1,
+        "verbosity": -1,
+    }
+    model = lightgbm.train(parameters, data, num_boost_round=100)
+    return np.asarray(model.predict(codes, pred_contrib=True, num_threads=1))[:, :-1]
+
+
+def _direction(sample: LearningSample, at: int, column: Array, part: Array, words: PolicyWords) -> str:
+    """Where the effect is larger, in words: at high or low numbers, or for a level."""
+    feature = sample.space.features[at]
+    if isinstance(feature, CategoryFeature):
+        levels, place = np.unique(column, return_inverse=True)
+        means = np.bincount(place, weights=part) / np.bincount(place)
+        best = int(levels[means.argmax()])
+        level = feature.levels[best] if best < len(feature.levels) else None
+        return words.driver_level(feature.name, level)
+    known = ~np.isnan(column)
+    order = column[known].argsort(kind="stable").argsort(kind="stable")
+    if known.sum() < 2 or np.ptp(order) == 0 or np.ptp(part[known]) == 0:
+        return words.driver_number(feature.name, 0.0)
+    return words.driver_number(feature.name, float(np.corrcoef(order, part[known])[0, 1]))
