@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Literal
 
-import numpy as np
 from sqlglot import exp
 
 from experiments.assignment.assigned import Assigned, assigned_members
@@ -16,6 +15,7 @@ from experiments.audience.audience import build_audience, snapshot_of
 from experiments.data.catalogue import Catalogue
 from experiments.definition.arms import CONTROL
 from experiments.experiment import Experiment
+from experiments.inference.adjustment import explained_share
 from experiments.inference.moments import Moments
 from experiments.inference.power_by_unit import design_effect
 from experiments.inference.ratios import ratio_variance
@@ -26,6 +26,9 @@ from experiments.queries import column, double, is_null, named, number, relation
 Source = Literal["history", "control"]
 
 _RELATION = "history"
+
+# A metric that covariates explain altogether would need no members.
+_NEARLY_ALL = 1 - 1e-9
 
 
 @dataclass(frozen=True)
@@ -64,17 +67,14 @@ class Past:
         return moments.average(measured.value) / below if below > 0 else None
 
     def explained(self, metric: str) -> float:
-        """Share of a metric's variance that its covariates explain linearly; 0 for ratios and without covariates."""
+        """Share of a metric's (a linearised ratio's) variance that its covariates explain; 0 without covariates."""
         measured, moments = self.metrics[metric], self.moments(metric)
-        if measured.denominator is not None or not measured.covariates or moments.count < 2:
+        if not measured.covariates or moments.count < 2:
             return 0.0
-        chosen = moments.select((measured.value, *measured.covariates))
-        total = float(chosen.comoment[0, 0])
-        if total <= 0:
+        if measured.denominator is not None and moments.average(measured.denominator) <= 0:
             return 0.0
-        cross = chosen.comoment[1:, 0]
-        slopes = np.linalg.lstsq(chosen.comoment[1:, 1:], cross, rcond=None)[0]
-        return min(max(float(slopes @ cross) / total, 0.0), 1 - 1e-9)
+        share = explained_share(moments, measured.value, measured.covariates, measured.denominator)
+        return min(share, _NEARLY_ALL)
 
     def by_unit(self, metric: str, *, adjusted: bool) -> UnitEffect | None:
         """The design effect of assigning units, by the past's own; None where members are assigned alone or it is unknown."""

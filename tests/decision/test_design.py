@@ -156,6 +156,11 @@ def test_covariates_of_the_past_sharpen_the_plan(tmp_path: Path) -> None:
     # R squared of the regression that made the data: .64 of the variance.
     assert Past("history", {"spend": covered}).explained("spend") == pytest.approx(0.64, abs=0.03)
     assert Past("history", {"spend": measured}).explained("spend") == 0
+    orders = Moments.from_rows(("spend", "orders", "before"), np.column_stack([spend, spend**0, past_spend]))
+    ratio = replace(covered, denominator="orders", cells={Cell("control", "", ""): orders})
+    assert Past("history", {"spend": ratio}).explained("spend") == pytest.approx(
+        Past("history", {"spend": covered}).explained("spend")
+    )
     assert Contrasts({"spend": covered}).metrics["spend"].covariates == ("before",)
 
 

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from statsmodels.stats.power import TTestIndPower
 
+from experiments.inference.adjustment import LinComparison, explained_share
 from experiments.inference.guardrails import non_inferiority
 from experiments.inference.moments import Moments
 from experiments.inference.power import (
@@ -51,6 +53,52 @@ def test_golden_means(golden):
     assert abs(cuped.arm + cuped.versus - expected["cuped_rho_0_7_total"]) <= 1
     effect = detectable_effect(PlannedMean(inputs["sd"]), 6281, 6281, **plan)
     assert effect == pytest.approx(expected["mde_at_total_12562"], rel=2e-6)
+
+
+def test_figures_of_rs_help_pages():
+    """?power.prop.test and ?power.t.test: power .740 with 50 each, n 76.7 for .90; power .8689528 with 20, n 22.02110."""
+    half, unit = PlannedProportion(0.50), PlannedMean(1.0)
+    assert power(half, 0.25, 50, 50, 0.05) == pytest.approx(0.740, abs=5e-4)
+    assert sample_size(half, 0.25, power=0.90, alpha=0.05).arm == pytest.approx(76.7, abs=0.05)
+    assert power(unit, 1.0, 20, 20, 0.05) == pytest.approx(0.8689528, abs=5e-8)
+    assert sample_size(unit, 1.0, power=0.90, alpha=0.05).arm == pytest.approx(22.02110, abs=5e-6)
+
+
+@pytest.mark.parametrize("ratio", [1 / 9, 0.5, 1.0, 9.0])
+@pytest.mark.parametrize("alpha", [0.05, 0.05 / 6])
+def test_unequal_shares_and_many_arms_are_those_of_statsmodels(ratio, alpha):
+    """TTestIndPower at each comparison's own level; nine to one and one to nine are 90/10 holdouts."""
+    for members in (200, 5_000):
+        theirs = TTestIndPower().power(0.1, members, alpha, ratio=ratio, alternative="larger")
+        ours = power(PlannedMean(1.0), 0.1, members, members * ratio, 2 * alpha)
+        assert ours == pytest.approx(float(theirs), rel=1e-9)
+
+
+def test_the_power_of_a_ratio_with_a_covariate_is_what_simulation_finds(rng):
+    """Order value with baskets that past orders explain in part; planned from a past sample alone."""
+
+    def members(n, lift):
+        past = rng.gamma(2.0, 1.0, n)
+        orders = 1 + rng.poisson(0.5 * past)
+        sales = orders * (20 + lift) + rng.normal(0, 10, n) * np.sqrt(orders) + 6 * (past - 2)
+        return Moments.from_rows(("sales", "orders", "past"), np.column_stack([sales, orders, past]))
+
+    history = members(60_000, 0.0)
+    share = explained_share(history, "sales", ("past",), "orders")
+    plain, covered = (
+        PlannedMean.from_moments(history, "sales", "orders", explained) for explained in (0.0, share)
+    )
+    arm, control, lift, runs = 800, 2_400, 1.0, 800
+    planned = power(covered, lift, arm, control, 0.05)
+    found = sum(
+        LinComparison(
+            [members(arm, lift)], [members(control, 0.0)], "sales", ("past",), None, "orders"
+        ).p_value()
+        <= 0.05
+        for _ in range(runs)
+    )
+    assert planned > power(plain, lift, arm, control, 0.05) + 0.02
+    assert abs(found - planned * runs) <= 3 * math.sqrt(runs * planned * (1 - planned)) + 0.02 * runs
 
 
 @given(
