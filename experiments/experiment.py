@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from experiments.definition.model import Definition
@@ -26,6 +26,7 @@ class Experiment:
         now: The moment that decides whether a window is open.
         tables: Sources that `--table` maps to other tables: source name to table.
         progress: Told what is being done.
+        as_of: The day on which members enter, where they enter day by day; today when None.
     """
 
     definition: Definition
@@ -35,6 +36,7 @@ class Experiment:
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     tables: tuple[tuple[str, str], ...] = ()
     progress: Progress = silent
+    as_of: date | None = None
 
     @property
     def arguments(self) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -140,10 +141,19 @@ def assign(
             help="Draw nothing; say why this member is in, out, and in which arm.", metavar="MEMBER"
         ),
     ] = None,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"], help="The day of entry, where members enter day by day.", metavar="DATE"
+        ),
+    ] = None,
 ) -> None:
     """Draw the arms, write the ledger and one send list for each arm, lock the definition."""
     with _running(file, options) as run:
-        run.answer(run.journey.assign() if explain is None else run.journey.explain(explain))
+        if explain is not None:
+            run.answer(run.journey.explain(explain))
+        else:
+            run.answer(run.journey.assign(as_of and as_of.date()))
 
 
 @app.command()

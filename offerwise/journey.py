@@ -6,6 +6,7 @@ import dataclasses
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -62,13 +63,16 @@ class Journey:
             chart=draw_detectable(self.experiment, found),
         )
 
-    def assign(self) -> Assignment:
-        """Draw the arms and write the send lists, kept as `assignment.json`; see `experiments.assignment.assignment.assign`."""
+    def assign(self, as_of: date | None = None) -> Assignment:
+        """Draw the arms and write the send lists, kept as `assignment.json`; see `experiments.assignment.assignment.assign`.
+
+        `as_of` is the day on which members enter, where they enter day by day; today when absent.
+        """
         from experiments.assignment.assignment import assign
 
         return self._finish(
             "assignment",
-            assign(self.experiment),
+            assign(dataclasses.replace(self.experiment, as_of=as_of)),
             lambda tracker, document, files: tracker.log_assignment(self.experiment, document, files),
         )
 

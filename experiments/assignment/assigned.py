@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
+from experiments.assignment.known import beside_ledger, create_by_day_of_entry
 from experiments.assignment.locked import differing_keys, refuse_changes
 from experiments.assignment.open_ledger import open_ledger
 from experiments.assignment.strata import stratum_name
 from experiments.audience.audience import (
-    PROFILE,
     build_audience,
-    carried,
     snapshot_of,
     used_columns,
 )
@@ -69,9 +68,21 @@ def assigned_members(experiment: Experiment, catalogue: Catalogue) -> Assigned:
             [f"nobody has been assigned to {experiment.definition.id} under {experiment.workspace.out}"],
             "run `offerwise assign` first, with the same --out",
         )
-    columns = used_columns(experiment.definition, catalogue)
-    known = profile(experiment, catalogue, snapshot_of(experiment), columns)
-    assigned = _from_ledger(experiment, known.query.subquery(PROFILE), carried(known))
+    experiment.progress("Reading the ledger")
+    open_ledger(experiment.workspace, experiment.engine).read(_LEDGER)
+    if experiment.definition.audience.is_daily:
+        create_by_day_of_entry(experiment, catalogue, _RELATION, _LEDGER)
+    else:
+        known = profile(
+            experiment,
+            catalogue,
+            snapshot_of(experiment),
+            used_columns(experiment.definition, catalogue),
+        )
+        experiment.engine.create(_RELATION, beside_ledger(known, _LEDGER))
+    changed = differing_keys(experiment)
+    columns = experiment.engine.columns(_RELATION)
+    assigned = Assigned(_RELATION, columns, not changed, recorded=False, differences=changed)
     _refuse_other_arms(experiment, assigned)
     return assigned
 
@@ -82,29 +93,6 @@ def _refuse_other_arms(experiment: Experiment, assigned: Assigned) -> None:
     drawn = {str(row["arm"]) for row in fetch_rows(experiment.engine, query)}
     if drawn - {arm.id for arm in experiment.definition.all_arms}:
         refuse_changes(assigned.differences)
-
-
-def _from_ledger(experiment: Experiment, members: exp.Expr, known: Mapping[str, exp.Expr]) -> Assigned:
-    """Join the ledger with `members`, whose `known` values become columns; who left the data keeps an arm."""
-    engine = experiment.engine
-    experiment.progress("Reading the ledger")
-    open_ledger(experiment.workspace, engine).read(_LEDGER)
-    names = ("member", "arm", "segment", "stratum", "batch", "propensity", "planned_send_at")
-    query = (
-        exp.select(
-            *(named(column(name, _LEDGER), name) for name in names),
-            *(named(value, name) for name, value in known.items()),
-        )
-        .from_(relation(_LEDGER))
-        .join(
-            members,
-            on=exp.EQ(this=column("member", PROFILE), expression=column("member", _LEDGER)),
-            join_type="left",
-        )
-    )
-    engine.create(_RELATION, query)
-    changed = differing_keys(experiment)
-    return Assigned(_RELATION, engine.columns(_RELATION), not changed, recorded=False, differences=changed)
 
 
 def _recorded(experiment: Experiment, catalogue: Catalogue) -> Assigned:

@@ -9,12 +9,13 @@ from sqlglot import exp
 
 from experiments.assignment.balance import balance
 from experiments.assignment.draws import arm_hash, bound, leading, purpose_hash
+from experiments.assignment.entry import refuse_day
 from experiments.assignment.ledger import Ledger, hold, ledger_rows
 from experiments.assignment.locked import differing_keys, refuse_changes
 from experiments.assignment.open_ledger import open_ledger
-from experiments.assignment.send import planned_send_at, write_send_lists
+from experiments.assignment.send import planned_send_at, send_days, write_send_lists
 from experiments.assignment.strata import cumulative, rank_bounds, stratum_name
-from experiments.audience.audience import Audience, build_audience
+from experiments.audience.audience import Audience, build_audience, snapshot_of
 from experiments.data.catalogue import open_data
 from experiments.definition.errors import InputError, RefusedError
 from experiments.definition.lock import canonical_json
@@ -25,6 +26,7 @@ from experiments.queries import column, count_where, double, fetch_rows, is_null
 
 _LEDGER = "ledger"
 _ENTERING = "entering"
+_ENTERED = "entered"
 _RANKED = "ranked"
 
 
@@ -33,10 +35,11 @@ def assign(experiment: Experiment) -> Assignment:
 
     The draw is the contract's: `hash` by the member's own md5, `stratified` by rank within a stratum and a
     batch. Members who are new since the last call, or for whom the sample still has room, are a new batch;
-    nobody who has an arm ever changes it, and a call with nobody new changes no file's content.
+    nobody who has an arm ever changes it, and a call with nobody new changes no file's content. Where members enter day
+    by day (`snapshot: daily`), each call is decided as of its day, and a day on which nobody enters adds no batch.
 
     Raises:
-        InputError: The data do not fit the definition.
+        InputError: The data do not fit the definition, or a day was asked for that members cannot enter on.
         RefusedError: The arms are recorded, or the definition differs from the one that is locked.
         OutsideError: The engine or the disk fails; the ledger is as it was.
     """
@@ -46,6 +49,7 @@ def assign(experiment: Experiment) -> Assignment:
             [f"{definition.id} has recorded arms, so there is nothing to draw"],
             "go on with `offerwise analyze`, or write `method: stratified` to draw arms",
         )
+    refuse_day(experiment)
     _refuse_units_in_strata(experiment)
     ledger = open_ledger(experiment.workspace, experiment.engine)
     with hold(experiment.workspace.out, experiment.progress), ledger.held(experiment.progress):
@@ -63,11 +67,22 @@ def assign(experiment: Experiment) -> Assignment:
         sampled=sampled,
         refused=audience.refused,
         arms=_arms(experiment, sampled),
-        balance=balance(experiment, audience, _LEDGER),
+        balance=balance(experiment, audience, _compared(experiment)),
         files=AssignmentFiles(ledger.place, {arm: str(path) for arm, path in lists.items()}),
         rules=audience.rules,
         contact_levels=audience.contact_levels,
     )
+
+
+def _compared(experiment: Experiment) -> str:
+    """The relation of those whose arms are compared by the audience: everybody, or those who entered on its day."""
+    definition, engine = experiment.definition, experiment.engine
+    if not definition.audience.is_daily or definition.send is None:
+        return _LEDGER
+    (day,) = send_days(definition, definition.send, snapshot_of(experiment))
+    has_entered = exp.GTE(this=column("planned_send_at"), expression=engine.instant_literal(day.opens))
+    engine.create(_ENTERED, exp.select("*").from_(relation(_LEDGER)).where(has_entered))
+    return _ENTERED
 
 
 def _refuse_units_in_strata(experiment: Experiment) -> None:
@@ -187,7 +202,8 @@ class _Draw:
         else:
             rows, arm = self._ranked(sizes), self._arm_by_rank()
         drawn = exp.select("*", named(arm, "arm")).from_(rows.subquery(_RANKED))
-        planned = planned_send_at(experiment.definition, experiment.engine, column("member"))
+        entered = snapshot_of(experiment)
+        planned = planned_send_at(experiment.definition, experiment.engine, column("member"), entered)
         propensity = exp.Case()
         for each in experiment.definition.all_arms:
             is_arm = exp.EQ(this=column("arm"), expression=exp.Literal.string(each.id))

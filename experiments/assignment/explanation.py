@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 from sqlglot import exp
 
 from experiments.assignment.draws import DIGITS, arm_hash, bound
+from experiments.assignment.entry import entry_day
 from experiments.assignment.locked import differing_keys, refuse_changes
 from experiments.assignment.open_ledger import open_ledger
 from experiments.assignment.send import send_days
@@ -80,9 +81,9 @@ class ExplainedTime:
 
 @dataclass(frozen=True)
 class Explanation:
-    """`assign --explain MEMBER`: rules as of the snapshot now, and what the ledger holds of the member.
+    """`assign --explain MEMBER`: rules as of the snapshot, by the data of now, and what the ledger holds of the member.
 
-    A member who was assigned keeps the arm, whatever the rules say of the member since.
+    Where members enter day by day, `snapshot` is the member's own day of entry. A member who was assigned keeps the arm, whatever the rules say of the member since.
     """
 
     experiment: str
@@ -120,14 +121,16 @@ def explain_assignment(experiment: Experiment, member: str) -> Explanation:
     refuse_changes(differing_keys(experiment))
     catalogue = open_data(experiment)
     drawn = _ledger_row(experiment, member)
-    rules = _rules(experiment, catalogue, member, drawn is not None)
+    entered = None if drawn is None else entry_day(definition, drawn["planned_send_at"])
+    day = entered or snapshot_of(experiment)
+    rules = _rules(experiment, catalogue, member, day, is_assigned=drawn is not None)
     refused_by = next((rule.refusal for rule in rules if rule.removes), None)
     found = Explanation(
         experiment=definition.id,
         member=member,
         status=_status(experiment, drawn, refused_by),
         refused_by=refused_by,
-        snapshot=snapshot_of(experiment).isoformat(),
+        snapshot=day.isoformat(),
         rules=tuple(
             ExplainedRule(rule.refusal, dotted(rule.key_path), rule.text, rule.removes, _plain(rule.values))
             for rule in rules
@@ -148,10 +151,10 @@ def _ledger_row(experiment: Experiment, member: str) -> Row | None:
 
 
 def _rules(
-    experiment: Experiment, catalogue: Catalogue, member: str, is_assigned: bool
+    experiment: Experiment, catalogue: Catalogue, member: str, day: date, *, is_assigned: bool
 ) -> Sequence[RuleOutcome]:
     try:
-        return explain_member(experiment, catalogue, member)
+        return explain_member(experiment, catalogue, member, snapshot=day)
     except InputError:
         if is_assigned:  # who has left the data keeps an arm
             return ()
@@ -258,7 +261,8 @@ def _time(definition: Definition, member: str, planned: datetime) -> ExplainedTi
     assert definition.send is not None, "members are planned where there is a send"
     hashed = f"{definition.salt}|send|{member}"
     digits = _md5(hashed)[:DIGITS]
-    slots = sum(day.slots for day in send_days(definition, definition.send))
+    entered = entry_day(definition, planned) or planned.date()
+    slots = sum(day.slots for day in send_days(definition, definition.send, entered))
     return ExplainedTime(
         hashed, digits, slots, int(digits, 16) * slots >> 4 * DIGITS, _local(definition, planned)
     )

@@ -10,6 +10,8 @@ from pathlib import Path
 from sqlglot import exp
 
 from experiments.assignment.draws import purpose_hash, slot
+from experiments.audience.audience import snapshot_of
+from experiments.audience.event_pass import local_midnight
 from experiments.definition.arms import Arm
 from experiments.definition.audience import Send
 from experiments.definition.model import Definition
@@ -36,13 +38,14 @@ class SendDay:
     opens: datetime
 
 
-def send_days(definition: Definition, send: Send) -> tuple[SendDay, ...]:
+def send_days(definition: Definition, send: Send, entered: date) -> tuple[SendDay, ...]:
     """The slots of every allowed day, in order: the whole minutes of the hours, from inclusive, until exclusive.
 
-    Where clocks change within the hours, the day has the minutes that pass.
+    Where clocks change within the hours, the day has the minutes that pass. Where members enter day by day there is one
+    day, `after_days` after the one on which they `entered`.
     """
     found: list[SendDay] = []
-    for day in send.days:
+    for day in send.days or (entered + timedelta(days=send.after_days or 0),):
         opens, closes = (_instant(definition, day, clock) for clock in send.hours)
         found.append(SendDay(sum(each.slots for each in found), (closes - opens) // _MINUTE, opens))
     return tuple(found)
@@ -54,11 +57,14 @@ def _instant(definition: Definition, day: date, clock: time) -> datetime:
     return local.astimezone(UTC) + (_MINUTE if clock.second or clock.microsecond else timedelta(0))
 
 
-def planned_send_at(definition: Definition, engine: Engine, key: exp.Expr) -> exp.Expr:
-    """When a key's message is planned: slot floor(v S) of the S slots, v its draw for `send`; NULL without `send`."""
+def planned_send_at(definition: Definition, engine: Engine, key: exp.Expr, entered: date) -> exp.Expr:
+    """When the message of a key that `entered` on a day is planned: slot floor(v S) of the S slots, v its draw for `send`.
+
+    NULL without `send`.
+    """
     if definition.send is None:
         return exp.cast(exp.null(), exp.DType.TIMESTAMPTZ)
-    days = send_days(definition, definition.send)
+    days = send_days(definition, definition.send, entered)
     drawn = slot(engine, purpose_hash(engine, definition.salt, "send", key), sum(day.slots for day in days))
     planned: exp.Expr = exp.null()
     for day in reversed(days):
@@ -73,7 +79,8 @@ def write_send_lists(experiment: Experiment, ledger: str) -> Mapping[str, Path]:
     """Write one CSV for each arm that is contacted, whole, from the ledger.
 
     Columns are `member, arm, channel, template, planned_send_at` (local time with its offset); rows are in
-    the order of sending. A member's key stands as it is, one such as `=1+2` too: the lists are read by machines, which
+    the order of sending. Where members enter day by day, the lists hold those who are sent to from the day of the snapshot
+    on. A member's key stands as it is, one such as `=1+2` too: the lists are read by machines, which
     join on the key, and a mark against spreadsheet formulas would make it another key.
 
     Args:
@@ -103,6 +110,10 @@ def _write_out_times(experiment: Experiment, ledger: str) -> None:
 
 def _send_list(experiment: Experiment, ledger: str, arm: Arm) -> exp.Select:
     engine, planned = experiment.engine, column("planned_send_at", ledger)
+    wanted: exp.Expr = exp.EQ(this=column("arm", ledger), expression=exp.Literal.string(arm.id))
+    if experiment.definition.audience.is_daily:
+        today = local_midnight(experiment.definition, snapshot_of(experiment))
+        wanted = exp.and_(wanted, exp.GTE(this=planned.copy(), expression=engine.instant_literal(today)))
     return (
         exp.select(
             named(column("member", ledger), "member"),
@@ -117,6 +128,6 @@ def _send_list(experiment: Experiment, ledger: str, arm: Arm) -> exp.Select:
             on=exp.EQ(this=planned, expression=column("planned_send_at", _TIMES)),
             join_type="left",
         )
-        .where(exp.EQ(this=column("arm", ledger), expression=exp.Literal.string(arm.id)))
+        .where(wanted)
         .order_by(planned.copy(), engine.collated(column("member", ledger)))
     )

@@ -104,9 +104,10 @@ def build_audience(experiment: Experiment, catalogue: Catalogue, *, snapshot: da
 
 
 def snapshot_of(experiment: Experiment) -> date:
-    """The definition's snapshot; today in its time zone where it has none."""
+    """The definition's snapshot; where it has none, or a new one each day, the day that is asked for, else today in its time zone."""
     definition = experiment.definition
-    return definition.audience.snapshot or experiment.now.astimezone(definition.zone).date()
+    today = experiment.now.astimezone(definition.zone).date()
+    return definition.audience.day or experiment.as_of or today
 
 
 def used_columns(definition: Definition, catalogue: Catalogue) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
+from experiments.assignment.entry import is_entry_over
 from experiments.decision.look_ledger import LookBook, LookPlan
 from experiments.definition.errors import RefusedError
 from experiments.definition.goals import FixedLooks, GroupSequentialLooks
@@ -195,13 +196,15 @@ def _is_final(
     information: float,
     now: datetime,
 ) -> bool:
-    """Everything planned is in; or every window has closed and nobody can be added: the sample is full or the last send day over."""
+    """Everything planned is in; or every window has closed and nobody can be added: the sample is full, or the last send or entry day over."""
     if information >= 1:
         return True
     if measurement.window.is_open:
         return False
     assigned = sum(measurement.assigned_to(arm) for arm in planned)
     full = assigned >= round(sum(planned.values()))
+    if definition.audience.is_daily:
+        return is_entry_over(definition, assigned, now)
     send = definition.send
     return full or (send is not None and now.astimezone(definition.zone).date() > max(send.days))
 

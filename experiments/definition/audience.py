@@ -20,6 +20,8 @@ ROW_NUMBER = "row_number"
 SEGMENT = "segment"
 """What strata, covariates and policies call the member's segment."""
 
+DAILY = "daily"
+
 _LIKE_OTHERWISE = frozenset({OTHERWISE, "else", "default", "rest", "others"})
 
 
@@ -59,8 +61,10 @@ class Segment(Block):
 class Audience(Block):
     """Eligibility and segments, decided on what was known before the snapshot."""
 
-    snapshot: date | None = None
-    """Only rows before 00:00 of this day decide eligibility, segment and covariates."""
+    snapshot: date | Literal["daily"] | None = None
+    """Only rows before 00:00 of this day decide eligibility, segment and covariates; `daily` is the day of each `assign`, for journeys."""
+    until: date | None = None
+    """With `snapshot: daily`, the last day on which members enter; until the sample is full when absent."""
     unit: ColumnName | None = None
     """The column whose values are assigned together (a shop, a household), so that variances are by them; the member when absent.
 
@@ -90,6 +94,16 @@ class Audience(Block):
     """The first segment whose condition holds is the member's."""
     segment_grid: SegmentGrid | None = Field(default=None, min_length=1)
     """Instead of `segments`, one for each cell of a crossing: features or columns with their values or groups of values."""
+
+    @property
+    def is_daily(self) -> bool:
+        """Whether members enter day by day, each by what was known before the own day of entry."""
+        return self.snapshot == DAILY
+
+    @property
+    def day(self) -> date | None:
+        """The one day of the snapshot; None where there is none, or a new one every day."""
+        return self.snapshot if isinstance(self.snapshot, date) else None
 
     @model_validator(mode="before")
     @classmethod
@@ -178,8 +192,10 @@ Clock = Annotated[time, BeforeValidator(_clock), AfterValidator(_whole_minute)]
 class Send(Block):
     """The days and the hours (from, until) in which messages may go out; control members are planned too."""
 
-    days: tuple[date, ...] = Field(min_length=1)
+    days: tuple[date, ...] = Field(default=(), min_length=1)
     """The days on which messages may go out, in order."""
+    after_days: int | None = Field(default=None, ge=0, le=366)
+    """Instead of `days`, for `snapshot: daily`: so many days after the day on which the member entered."""
     hours: tuple[Clock, Clock] = (time(9), time(20))
     """From (inclusive) and until (exclusive)."""
     kind: ContactKind | None = None

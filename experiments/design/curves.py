@@ -39,7 +39,7 @@ def curve_by_days(plan: Plan, eligible: int) -> tuple[CurvePoint, ...]:
         eligible: Members who may enter.
     """
     send = plan.definition.send
-    if send is None or not plan.total:
+    if send is None or not send.days or not plan.total:
         return ()
     days, window = sorted(set(send.days)), longest_window(plan.definition)
     pace = plan.total / len(days)

@@ -115,7 +115,7 @@ def plan_design(definition: Definition, available: Available, past: Past, senten
 
 
 def _send_days(definition: Definition) -> int:
-    """Days from the first to the last send day; 0 where no send is planned."""
-    if definition.send is None:
+    """Days from the first to the last send day; 0 where no send is planned, or each member has a day of the own."""
+    if definition.send is None or not definition.send.days:
         return 0
     return (max(definition.send.days) - min(definition.send.days)).days + 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from experiments.assignment.assigned import Assigned
+from experiments.assignment.entry import is_entry_over
 from experiments.documents import CheckStatus, HealthCheck
 from experiments.experiment import Experiment
 from experiments.health.outcomes import OutcomeHealth
@@ -30,9 +31,11 @@ def check_health(
     """
     definition = experiment.definition
     wording = HealthWording(definition, experiment.words)
+    members = sum(measurement.assigned_to(arm.id) for arm in definition.all_arms)
+    still_entering = not is_entry_over(definition, members, experiment.now)
     checks = [
         *SplitHealth(definition, measurement, wording).checks(),
-        *OutcomeHealth(definition, measurement, wording).checks(),
+        *OutcomeHealth(definition, measurement, wording, still_entering=still_entering).checks(),
     ]
     if not assigned.recorded:
         checks.append(_definition_changed(wording, [key for key, _, _ in assigned.differences]))

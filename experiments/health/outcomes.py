@@ -25,11 +25,13 @@ class OutcomeHealth:
         definition: Metrics and arms.
         measurement: Their moments.
         wording: How checks are told.
+        still_entering: Whether members enter day by day, and more will.
     """
 
     definition: Definition
     measurement: Measurement
     wording: HealthWording
+    still_entering: bool = False
 
     def checks(self) -> Iterable[HealthCheck]:
         """Every check that applies."""
@@ -43,15 +45,17 @@ class OutcomeHealth:
             )
 
     def _window_open(self) -> HealthCheck:
-        """An open window fails, unless this is an interim look, which counts the members whose window has closed."""
+        """An open window, or one that members who still enter will open, fails, unless this is an interim look, which counts the members whose window has closed."""
         window = self.measurement.window
         if window.closes_at is None:
             return self.wording.told("window_open", "pass", "no_window")
         closes = self.wording.moment(window.closes_at)
-        if not window.is_open:
-            return self.wording.told("window_open", "pass", "window_closed", closes=closes)
         members = sum(self.measurement.assigned_to(arm.id) for arm in self.definition.all_arms)
         at_look = self.measurement.everybody is not None
+        if not window.is_open and self.still_entering and not at_look:
+            return self.wording.told("window_open", "fail", "entry_open", members=f"{members:,}")
+        if not window.is_open:
+            return self.wording.told("window_open", "pass", "window_closed", closes=closes)
         return self.wording.told(
             "window_open",
             "pass" if at_look else "fail",

@@ -56,6 +56,9 @@ def _check_strata(draft: Draft, assignment: Assignment) -> Iterator[Problem]:
 
 def _check_recorded(draft: Draft, assignment: Assignment) -> Iterator[Problem]:
     key: KeyPath = ("assignment",)
+    if draft.audience is not None and draft.audience.is_daily:
+        cause = "recorded arms do not say on which day a member entered"
+        yield Problem(("audience", "snapshot"), cause, "write `snapshot: YYYY-MM-DD`")
     if assignment.from_ is None:
         yield Problem(key, "`recorded` needs `from`", "name the source with the recorded arms")
     elif assignment.from_ not in draft.names("data"):
@@ -98,6 +101,7 @@ def _check_drawn(draft: Draft, assignment: Assignment) -> Iterator[Problem]:
                 f"has no meaning for `{assignment.method}`",
                 "delete it, or write `method: recorded`",
             )
+    yield from _check_journey(draft, assignment)
     events = [name for name in draft.metrics if draft.is_event_metric(name)]
     if events and draft.send is None and draft.sound("send"):
         yield Problem(
@@ -107,8 +111,38 @@ def _check_drawn(draft: Draft, assignment: Assignment) -> Iterator[Problem]:
         )
 
 
+def _check_journey(draft: Draft, assignment: Assignment) -> Iterator[Problem]:
+    """Members who enter day by day are sent to some days later, until the sample is full."""
+    audience, send = draft.audience, draft.send
+    if audience is None or not draft.sound("audience", "snapshot") or not draft.sound("send"):
+        return
+    if not audience.is_daily:
+        if audience.until is not None:
+            cause = "all members enter by one snapshot, so entry has no last day"
+            yield Problem(("audience", "until"), cause, "delete it, or write `snapshot: daily`")
+        if send is not None and send.after_days is not None:
+            cause = "`after_days` counts from the day on which a member enters, and all enter on one day"
+            remedy = "write `days`, or `audience: {snapshot: daily}`"
+            yield Problem(("send", "after_days"), cause, remedy)
+        return
+    if send is not None and send.days:
+        cause = "members enter on a new day each day, so the days to send on differ"
+        yield Problem(("send", "days"), cause, "write `after_days: 1` instead")
+    if send is None:
+        cause = "a daily snapshot plans each member's send by the day of entry, and there is no `send`"
+        yield Problem(
+            ("audience", "snapshot"), cause, 'add `send: {after_days: 1, hours: ["09:00", "20:00"]}`'
+        )
+    if assignment.sample_size is None and audience.until is None and draft.sound("assignment", "sample_size"):
+        cause = "members would enter for ever: there is neither `assignment.sample_size` nor `audience.until`"
+        remedy = "add one of them, so that the test has an end"
+        yield Problem(("audience", "snapshot"), cause, remedy)
+
+
 def _check_send(draft: Draft, send: Send) -> Iterator[Problem]:
     days, (start, end) = send.days, send.hours
+    if not days and send.after_days is None and draft.sound("send"):
+        yield Problem(("send",), "there is no day to send on", "add `days: [YYYY-MM-DD]`")
     for index in range(1, len(days)):
         if draft.sound("send", "days") and days[index] <= days[index - 1]:
             yield Problem(
@@ -126,6 +160,6 @@ def _check_send(draft: Draft, send: Send) -> Iterator[Problem]:
 
 def _check_after_snapshot(audience: Audience, send: Send) -> Iterator[Problem]:
     for index, day in enumerate(send.days):
-        if audience.snapshot is not None and day < audience.snapshot:
-            cause = f"{day} is before the snapshot {audience.snapshot}"
+        if audience.day is not None and day < audience.day:
+            cause = f"{day} is before the snapshot {audience.day}"
             yield Problem(("send", "days", index), cause, "send on the day of the snapshot or later")
