@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, datetime, time
 
 from sqlglot import exp
 
@@ -55,6 +56,19 @@ class SourceRows:
         kind = self.opened.columns[self.source.time]
         return self.engine.instant(self._column(self.source.time), kind, self.definition.zone)
 
+    def around(self, first: date, last: date, days: int) -> exp.Expr:
+        """A condition that no event from `first` to `days` after `last` fails, and few others meet.
+
+        `first` and `last` are days of the definition's time zone.
+        It compares the column as it is stored, so that an engine leaves out whole parts of a file.
+        """
+        kind = self.opened.columns[self.source.time or ""]
+        low = exp.GTE(this=self._column(self.source.time or ""), expression=self._midnight(first, -1, kind))
+        high = exp.LT(
+            this=self._column(self.source.time or ""), expression=self._midnight(last, days + 2, kind)
+        )
+        return exp.and_(low, high)
+
     def condition(self, where: Expression) -> exp.Expr:
         """A condition; NULL where it cannot be told."""
         return exp.paren(self._translated(where))
@@ -71,6 +85,15 @@ class SourceRows:
 
     def _translated(self, expression: Expression) -> exp.Expr:
         return translate(expression, self._column, self.opened.columns, self.engine, self.definition.zone)
+
+    def _midnight(self, day: date, days: int, kind: ColumnType) -> exp.Expr:
+        """00:00 of a day some days later, within the calendar, in a type of time."""
+        ordinal = min(max(day.toordinal() + days, date.min.toordinal() + 1), date.max.toordinal() - 1)
+        shifted = date.fromordinal(ordinal)
+        if kind is ColumnType.INSTANT:
+            return self.engine.instant_literal(datetime.combine(shifted, time(), self.definition.zone))
+        dtype = exp.DType.DATE if kind is ColumnType.DATE else exp.DType.TIMESTAMP
+        return exp.cast(exp.Literal.string(shifted.isoformat()), dtype)
 
     def _column(self, name: str) -> exp.Expr:
         return column(name, self.alias)

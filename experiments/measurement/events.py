@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 
 from sqlglot import exp
 
@@ -46,13 +47,17 @@ class EventPass:
     unknown: Mapping[str, str]
 
 
-def event_pass(rows: SourceRows, metrics: Mapping[str, MeasuredMetric], assigned: str) -> EventPass:
+def event_pass(
+    rows: SourceRows, metrics: Mapping[str, MeasuredMetric], assigned: str, planned: tuple[date, date] | None
+) -> EventPass:
     """One pass over an event source for all `metrics` that read it.
 
     Args:
         rows: The source.
         metrics: The metrics that read it, by name; each has a window.
         assigned: The relation of the members assigned, with `member` and `planned_send_at`.
+        planned: The first and the last day of `planned_send_at` in the definition's time zone; None where no send
+            is planned.
     """
     longest = max(_days(metric) for metric in metrics.values())
     common = _common_condition(rows, metrics)
@@ -71,11 +76,14 @@ def event_pass(rows: SourceRows, metrics: Mapping[str, MeasuredMetric], assigned
             selected.append(
                 named(count_where(all_of([*counts, is_null(rows.value(metric.value))])), unknown[name])
             )
+    windows = []
+    if planned is not None:
+        windows.append(rows.around(*planned, longest))
     query = (
         exp.select(*selected)
         .from_(rows.table)
         .join(relation(assigned, _ASSIGNED), on=exp.EQ(this=rows.member, expression=member.copy()))
-        .where(all_of([_within(rows, longest), *([common] if common is not None else [])]))
+        .where(all_of([*windows, _within(rows, longest), *([common] if common is not None else [])]))
         .group_by(member.copy())
     )
     return EventPass(query, values, unknown)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 
 from sqlglot import exp
 
@@ -19,13 +20,12 @@ from experiments.definition.metrics import (
     Missing,
     SumMetric,
 )
-from experiments.engines.protocol import ColumnType
 from experiments.experiment import Experiment
 from experiments.measurement.cells import CellNumbers
 from experiments.measurement.events import event_pass
+from experiments.measurement.member_counts import MemberCount, count_members
 from experiments.queries import as_double, coalesce, column, is_null, named, number, relation, when
 
-_RELATION = "metric_values"
 _ASSIGNED = "assigned"
 
 
@@ -34,16 +34,18 @@ class MemberValues:
     """One row for each member assigned.
 
     Attributes:
-        relation: The temporary table: the columns of the assignment, `CELL`, and those below.
-        columns: The columns of the assignment and their types.
+        query: The columns of the assignment, `CELL`, and those below.
+        assigned: The assignment.
+        members: Its members by cell, batch and planned send day.
         values: Measured metric to its column, a double: 0 without an event; where the value is missing NULL, or 0 if
             the metric says `missing: zero`.
         missing: Metric to the column that is true where its value is missing; only metrics that can miss one.
         numbers: The cells, by the numbers in `CELL`.
     """
 
-    relation: str
-    columns: Mapping[str, ColumnType]
+    query: exp.Select
+    assigned: Assigned
+    members: tuple[MemberCount, ...]
     values: Mapping[str, str]
     missing: Mapping[str, str]
     numbers: CellNumbers
@@ -66,10 +68,15 @@ class _Joined:
     values: Mapping[str, _Value]
 
 
-def member_values(
-    experiment: Experiment, catalogue: Catalogue, assigned: Assigned, numbers: CellNumbers
-) -> MemberValues:
-    """Compute every metric that reads rows: one pass for each event source, one join for each table of members."""
+def member_values(experiment: Experiment, catalogue: Catalogue, assigned: Assigned) -> MemberValues:
+    """Every metric that reads rows: one pass for each event source, one join for each table of members.
+
+    The members are counted first: which cells there are, and from when to when sends are planned.
+    """
+    members = count_members(experiment, assigned)
+    numbers = CellNumbers.of(each.cell for each in members)
+    days = [each.day for each in members if each.day is not None]
+    planned = (min(days), max(days)) if days else None
     definition = experiment.definition
     query = exp.select(*(named(column(name, _ASSIGNED), name) for name in assigned.columns))
     query = query.from_(relation(assigned.relation, _ASSIGNED))
@@ -84,7 +91,7 @@ def member_values(
         joined = (
             _own_rows(rows, metrics)
             if rows.source.time is None
-            else _events(rows, metrics, assigned.relation)
+            else _events(rows, metrics, assigned.relation, planned)
         )
         of_member = exp.EQ(this=joined.member, expression=column("member", _ASSIGNED))
         query = query.join(joined.table, on=of_member, join_type="left")
@@ -95,8 +102,7 @@ def member_values(
                 missing[name] = computed_column("missing", name)
                 query = query.select(named(value.missing, missing[name]))
     query = numbers.added_to(query, experiment.engine, _ASSIGNED)
-    experiment.engine.create(_RELATION, query)
-    return MemberValues(_RELATION, assigned.columns, values, missing, numbers)
+    return MemberValues(query, assigned, members, values, missing, numbers)
 
 
 def missing_rule(metric: Metric) -> Missing | None:
@@ -112,8 +118,13 @@ def _by_source(metrics: Mapping[str, Metric]) -> Mapping[str, Mapping[str, Measu
     return found
 
 
-def _events(rows: SourceRows, metrics: Mapping[str, MeasuredMetric], assigned: str) -> _Joined:
-    per_member = event_pass(rows, metrics, assigned)
+def _events(
+    rows: SourceRows,
+    metrics: Mapping[str, MeasuredMetric],
+    assigned: str,
+    planned: tuple[date, date] | None,
+) -> _Joined:
+    per_member = event_pass(rows, metrics, assigned, planned)
     values: dict[str, _Value] = {}
     for name in metrics:
         found = coalesce(column(per_member.values[name], rows.alias), as_double(number(0)))

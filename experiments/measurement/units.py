@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
@@ -19,7 +19,7 @@ from experiments.engines.protocol import ColumnType
 from experiments.experiment import Experiment
 from experiments.measurement.cells import CELL, CellNumbers
 from experiments.measurement.formulas import formula_value, measured_parts
-from experiments.measurement.member_counts import MemberCount, count_members
+from experiments.measurement.member_counts import MemberCount
 from experiments.measurement.member_values import MemberValues, member_values, missing_rule
 from experiments.measurement.windows import window_days
 from experiments.queries import (
@@ -37,6 +37,7 @@ from experiments.queries import (
 )
 
 _RELATION = "units"
+_VALUES = "metric_values"
 _LARGEST = 1e100
 """Beyond this, products of squares, as variances of variances need them, are no doubles any more."""
 
@@ -50,7 +51,8 @@ class Units:
 
     Attributes:
         relation: The temporary table: every column of the assignment (`member, arm, segment, stratum, batch,
-            propensity, planned_send_at`, features, covariates), `cells.CELL` and the columns below.
+            propensity, planned_send_at`, features, covariates), `cells.CELL`, whether values
+            are missing, and the columns below.
         columns: Its columns and their types.
         metric_columns: Metric to its column, capped where it is winsorised; a ratio has none, its parts have.
         raw_columns: Metric to the column without any cap, for each metric that is winsorised and each formula that
@@ -96,47 +98,55 @@ def build_units(experiment: Experiment, catalogue: Catalogue, assigned: Assigned
         InputError: Members have a missing value and the metric does not say `missing: zero` or `missing: drop`, a
             formula cannot be computed for some member, or a value is not finite or too large to square.
     """
-    members = count_members(experiment, assigned)
-    values = member_values(experiment, catalogue, assigned, CellNumbers.of(each.cell for each in members))
-    facts = _facts(experiment, values)
-    _refuse_unmeasured(experiment.definition, facts)
-    units = _create(experiment, values, facts, assigned, members)
+    values = member_values(experiment, catalogue, assigned)
+    winsorised = _winsorised(experiment.definition)
+    rows: exp.Expr = values.query.subquery(_VALUES)
+    caps: Mapping[str, float] = {}
+    if winsorised:
+        # A cap is known after all values are.
+        experiment.engine.create(_VALUES, values.query)
+        rows = relation(_VALUES)
+        caps = _caps(experiment, values, winsorised)
+    units = _create(experiment, values, rows, caps)
+    missing = _missing(experiment, values)
+    _refuse_unmeasured(experiment.definition, missing)
     _refuse_undefined(experiment, units)
-    return units
+    ruled = {name: n for name, n in missing.items() if missing_rule(experiment.definition.metrics[name])}
+    return replace(units, missing=ruled)
 
 
-@dataclass(frozen=True)
-class _Facts:
-    """What the values say as a whole: how many members have none, and where they are capped."""
-
-    missing: Mapping[str, int]
-    caps: Mapping[str, float]
-
-
-def _facts(experiment: Experiment, values: MemberValues) -> _Facts:
-    winsorised = {
+def _winsorised(definition: Definition) -> Mapping[str, float]:
+    """Metric to the quantile that it is capped at."""
+    return {
         name: metric.winsorize_at
-        for name, metric in experiment.definition.metrics.items()
+        for name, metric in definition.metrics.items()
         if isinstance(metric, SumMetric | CountMetric) and metric.winsorize_at is not None
     }
-    query = exp.select(named(exp.Count(this=exp.Star()), "members"))
-    for name, missing in values.missing.items():
-        query = query.select(named(count_where(column(missing)), f"missing__{name}"))
+
+
+def _caps(experiment: Experiment, values: MemberValues, winsorised: Mapping[str, float]) -> dict[str, float]:
+    """Metric to its cap, where that is positive."""
+    query = exp.select()
     for name, quantile in winsorised.items():
         nonzero = exp.Nullif(this=column(values.values[name]), expression=as_double(number(0)))
-        query = query.select(named(experiment.engine.quantile_disc(nonzero, quantile), f"cap__{name}"))
-    (row,) = fetch_rows(experiment.engine, query.from_(relation(values.relation)))
-    caps = {name: row[f"cap__{name}"] for name in winsorised}
-    return _Facts(
-        missing={name: int(row[f"missing__{name}"]) for name in values.missing},
-        caps={name: float(cap) for name, cap in caps.items() if cap is not None and cap > 0},
-    )
+        query = query.select(named(experiment.engine.quantile_disc(nonzero, quantile), name))
+    (row,) = fetch_rows(experiment.engine, query.from_(relation(_VALUES)))
+    return {name: float(cap) for name, cap in row.items() if cap is not None and cap > 0}
 
 
-def _refuse_unmeasured(definition: Definition, facts: _Facts) -> None:
+def _missing(experiment: Experiment, values: MemberValues) -> Mapping[str, int]:
+    """Metric to the members whose value is missing."""
+    if not values.missing:
+        return {}
+    query = exp.select(*(named(count_where(column(of)), name) for name, of in values.missing.items()))
+    (row,) = fetch_rows(experiment.engine, query.from_(relation(_RELATION)))
+    return {name: int(row[name]) for name in values.missing}
+
+
+def _refuse_unmeasured(definition: Definition, missing: Mapping[str, int]) -> None:
     """Refuse a missing value that nothing is said about."""
     faults: list[Fault] = []
-    for name, members in facts.missing.items():
+    for name, members in missing.items():
         metric = definition.metrics[name]
         if not members or missing_rule(metric) is not None:
             continue
@@ -151,37 +161,36 @@ def _refuse_unmeasured(definition: Definition, facts: _Facts) -> None:
         raise InputError(faults)
 
 
-def _create(
-    experiment: Experiment,
-    values: MemberValues,
-    facts: _Facts,
-    assigned: Assigned,
-    members: tuple[MemberCount, ...],
-) -> Units:
+def _create(experiment: Experiment, values: MemberValues, rows: exp.Expr, caps: Mapping[str, float]) -> Units:
+    """The units, from rows with the members' values; how many values are missing is not counted yet."""
     definition = experiment.definition
     metrics = {name: each for name, each in definition.metrics.items() if not isinstance(each, RatioMetric)}
     raw = {name: column(of) for name, of in values.values.items()}
-    capped = {name: _capped(value, facts.caps.get(name)) for name, value in raw.items()}
-    with_raw = [name for name in metrics if any(part in facts.caps for part in measured_parts(metrics, name))]
+    capped = {name: _capped(value, caps.get(name)) for name, value in raw.items()}
+    with_raw = [name for name in metrics if any(part in caps for part in measured_parts(metrics, name))]
     metric_columns = {name: computed_column("metric", name) for name in metrics}
     raw_columns = {name: computed_column("raw", name) for name in with_raw}
     covariate_columns = {name: computed_column("covariate", name) for name in definition.design.covariates}
-    query = exp.select(*(named(column(name), name) for name in (*values.columns, CELL))).select(
+    kept = (*values.assigned.columns, CELL, *values.missing.values())
+    query = exp.select(*(named(column(name), name) for name in kept)).select(
         *(named(_metric(experiment, name, capped), of) for name, of in metric_columns.items()),
         *(named(_metric(experiment, name, raw), of) for name, of in raw_columns.items()),
-        *(named(_covariate(name, values.columns[name]), of) for name, of in covariate_columns.items()),
+        *(
+            named(_covariate(name, values.assigned.columns[name]), of)
+            for name, of in covariate_columns.items()
+        ),
     )
-    experiment.engine.create(_RELATION, query.from_(relation(values.relation)))
+    experiment.engine.create(_RELATION, query.from_(rows))
     return Units(
         relation=_RELATION,
         columns=experiment.engine.columns(_RELATION),
         metric_columns=metric_columns,
         raw_columns=raw_columns,
-        caps=facts.caps,
+        caps=caps,
         covariate_columns=covariate_columns,
-        missing={name: n for name, n in facts.missing.items() if missing_rule(metrics[name]) is not None},
-        assigned=assigned,
-        members=members,
+        missing={},
+        assigned=values.assigned,
+        members=values.members,
         numbers=values.numbers,
     )
 

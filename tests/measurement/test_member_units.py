@@ -202,7 +202,7 @@ def test_all_metrics_of_a_source_are_computed_in_one_pass_over_it(tmp_path: Path
         rows = SourceRows(
             definition, engine, definition.data["sales"], opened.catalogue.sources["sales"], "s"
         )
-        query = event_pass(rows, dict(definition.metrics), "assigned_rows").query
+        query = event_pass(rows, dict(definition.metrics), "assigned_rows", None).query
     assert [table.name for table in query.find_all(exp.Table)].count(rows.opened.relation) == 1
 
 

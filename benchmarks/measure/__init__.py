@@ -1,0 +1,1 @@
+"""Measurement from the ledger and the sources to moments, beside what one would write by hand."""
