@@ -43,8 +43,8 @@ class Curve:
     level: tuple[float, str] | None = None
 
 
-def draw_curve(curve: Curve) -> str:
-    """The chart as one `<svg>` element that also stands alone as a file; empty with fewer than two points."""
+def draw_curve(curve: Curve, *, alone: bool = False) -> str:
+    """The chart as one `<svg>` element, or `alone` as a whole file; empty with fewer than two points."""
     if len(curve.points) < 2:
         return ""
     levels = [] if curve.level is None else [curve.level[0]]
@@ -53,7 +53,7 @@ def draw_curve(curve: Curve) -> str:
     svg = ET.Element(
         "svg",
         {
-            "xmlns": "http://www.w3.org/2000/svg",
+            **({"xmlns": "http://www.w3.org/2000/svg"} if alone else {}),
             "class": "forest curve",
             "width": "100%",
             "height": str(HEIGHT + TOP + BOTTOM),

@@ -59,7 +59,7 @@ def detectable_curves(narrator: Narrator, design: Design) -> tuple[Curve, ...]:
 def draw_detectable(experiment: Experiment, design: Design) -> str:
     """The curve by members as an SVG file; empty where nothing is known."""
     first, *_ = detectable_curves(Narrator.of(experiment), design)
-    return draw_curve(first)
+    return draw_curve(first, alone=True)
 
 
 def detectable_table(narrator: Narrator, design: Design) -> Table:

@@ -17,9 +17,12 @@ from experiments.documents import (
     AssignmentFiles,
     Balance,
     Bayes,
+    ComparisonWithBest,
+    CurvePoint,
     Design,
     Effect,
     FactorialTerm,
+    Finding,
     GuardrailPower,
     GuardrailResult,
     HealthCheck,
@@ -268,8 +271,28 @@ def analysis(experiment: Experiment, status: VerdictStatus = "rollout") -> Analy
         ),
         money=(money("control", -1), *(money(arm, place) for place, arm in enumerate(ARMS))),
         bayes=tuple(
-            Bayes("profit", arm, (0.93, 0.07, 0.0)[place], 0.99, 0.004 * (place + 1))
+            Bayes(
+                "profit",
+                arm,
+                (0.93, 0.07, 0.0)[place],
+                0.99,
+                0.004 * (place + 1),
+                prior_mean=0.0 if place else None,
+                prior_sd=0.5 if place else None,
+                posterior_mean=0.21,
+                low=0.1,
+                high=0.32,
+            )
             for place, arm in enumerate(ARMS)
+        ),
+        with_best=(
+            ComparisonWithBest("profit", "care", 0.137, 0.0, 0.25, may_be_best=True, is_best=True),
+            ComparisonWithBest("profit", "urgent", -0.137, -0.25, 0.0, may_be_best=False, is_best=False),
+            ComparisonWithBest("profit", "gift", -0.643, None, None, may_be_best=True, is_best=False),
+        ),
+        findings=(
+            Finding("factors", "factors_some", "profit", "For profit this matters: copy <adjusted>."),
+            Finding("segments", "segment_not_special", "profit", "Care is significant in vip only."),
         ),
     )
 
@@ -381,6 +404,8 @@ def design(experiment: Experiment, *, feasible: bool = True) -> Design:
         expected_cost=198_520.0,
         budget=250_000.0 if feasible else None,
         currency="USD",
+        curve_by_members=tuple(CurvePoint(n * 10_000, None, 0.013 / n**0.5) for n in range(1, 14)),
+        curve_by_days=tuple(CurvePoint(n * 40_000, 14 + n, 0.0065 / n**0.5) for n in range(1, 4)),
         reasons=() if feasible else (reason,),
         next_step="Run: offerwise assign definition.yml" if feasible else "Widen the audience.",
     )

@@ -26,7 +26,7 @@ def curve(
 
 
 def test_a_point_stands_higher_where_its_figure_is_larger_and_says_it() -> None:
-    svg = ET.fromstring(draw_curve(curve([(1000, 1.4), (2000, 1.0), (4000, 0.7)])))
+    svg = ET.fromstring(draw_curve(curve([(1000, 1.4), (2000, 1.0), (4000, 0.7)]), alone=True))
     circles = svg.findall(f"{SVG}circle")
     assert [float(c.get("cx", "").rstrip("%")) for c in circles] == sorted(
         float(c.get("cx", "").rstrip("%")) for c in circles
@@ -41,7 +41,8 @@ def test_a_point_stands_higher_where_its_figure_is_larger_and_says_it() -> None:
 
 
 def test_words_are_words_and_the_file_stands_alone() -> None:
-    text = draw_curve(curve([(1000, 1.4), (4000, 0.7)]))
+    text = draw_curve(curve([(1000, 1.4), (4000, 0.7)]), alone=True)
+    assert "://" not in draw_curve(curve([(1000, 1.4), (4000, 0.7)]))
     assert text.startswith('<svg xmlns="http://www.w3.org/2000/svg"')
     assert "效果" in text
     assert "worth &lt;finding&gt;" in text

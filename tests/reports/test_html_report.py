@@ -225,3 +225,16 @@ def test_attributed_and_incremental_stand_side_by_side(tmp_path: Path) -> None:
     line = money("care", 0)
     start = cells.index(f"{line.attributed_buyers}")
     assert cells[start : start + 6] == ["729", "+146", "$99,120", "+$17,040", "$35,528", "+$5,544"]
+
+
+def test_a_stated_prior_findings_and_curves_stand_in_the_report(tmp_path: Path) -> None:
+    experiment = open_experiment(tmp_path)
+    page = render_report(experiment, analysis(experiment), design=design(experiment))
+    assert "://" not in page.replace(experiment.definition.origin.text, "")
+    assert "normal, mean" in page
+    assert ">flat<" in page
+    assert "For profit this matters: copy &lt;adjusted&gt;." in page
+    assert "Care is significant in vip only." in page
+    assert "may be the best" in page
+    assert page.count('class="forest curve"') == 2
+    assert "detectable-days-title" in page
