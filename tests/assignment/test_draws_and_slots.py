@@ -16,7 +16,7 @@ from experiments.assignment.draws import arm_hash, below_share, bound, purpose_h
 from experiments.assignment.send import send_days
 from experiments.engines.connect import connect
 from experiments.engines.protocol import Engine
-from tests.assignment.campaign import Campaign, members
+from tests.assignment.campaign import NOW, Campaign, members
 from tests.assignment.recomputed import h
 
 
@@ -78,7 +78,7 @@ def test_a_day_has_the_minutes_that_pass(
     with campaign.open() as experiment:
         send = experiment.definition.send
         assert send is not None
-        first, second = send_days(experiment.definition, send)
+        first, second = send_days(experiment.definition, send, NOW.date())
     assert (first.first, first.slots, first.opens) == (0, minutes, opens)
     assert second.first == minutes
     assert second.opens - first.opens > timedelta(days=1)
