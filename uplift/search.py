@@ -15,6 +15,8 @@ from uplift.explanation import drivers, resampled_share, tree_nodes
 from uplift.features import Array
 from uplift.gate import Contender, run_gate
 from uplift.heterogeneity import heterogeneity_test
+from uplift.next_test import propose_next
+from uplift.offers import rule_arms
 from uplift.parts import policy_parts
 from uplift.policy import CellFigures, ShippedPolicy, save_policy
 from uplift.reading import Reading, read_sample, uplift_settings
@@ -108,6 +110,15 @@ def find_policy(experiment: Experiment, value: str | None = None) -> UpliftResul
         resampled=resampled_share(
             policy.rule, sample, contest.learning, arena.binned, plan.max_depth, plan.min_part
         ),
+        next_test=propose_next(
+            experiment,
+            sample,
+            contest.scores,
+            frozenset(map(int, rule_arms(policy.rule, len(policy.cells), policy))),
+            words,
+        )
+        if metric == definition.goals.value_metric
+        else None,
         notes=evidence.notes,
     )
     if metric == definition.goals.value_metric:

@@ -119,6 +119,15 @@ class PolicyWords:
         code = "larger" if correlation > _CLEAR else "smaller" if correlation < -_CLEAR else "varies"
         return self._say(f"driver.{code}", feature=feature)
 
+    def next_test(self, code: str, **arms: str) -> str:
+        """Why an arm should be left out of the next test, or added to it."""
+        labels = {name: self._arm_of(arm) for name, arm in arms.items()}
+        return self._say(f"next_test.{code}", **labels)
+
+    def _arm_of(self, arm: str) -> str:
+        """An arm by label and id; an id alone where it was not tested."""
+        return self.sentences.arm(arm) if arm in {each.id for each in self.sample.arms} else arm
+
     def _gain(self, gain: Estimate) -> dict[str, str]:
         low, high = (self.sentences.change(self.metric, bound) for bound in gain.interval())
         return {
