@@ -16,6 +16,7 @@ from experiments.assignment.open_ledger import open_ledger
 from experiments.assignment.send import planned_send_at, send_days, write_send_lists
 from experiments.assignment.strata import cumulative, rank_bounds, stratum_name
 from experiments.audience.audience import Audience, build_audience, snapshot_of
+from experiments.audience.exclusive_group import refuse_before_others
 from experiments.data.catalogue import open_data
 from experiments.definition.errors import InputError, RefusedError
 from experiments.definition.lock import canonical_json
@@ -40,7 +41,8 @@ def assign(experiment: Experiment) -> Assignment:
 
     Raises:
         InputError: The data do not fit the definition, or a day was asked for that members cannot enter on.
-        RefusedError: The arms are recorded, or the definition differs from the one that is locked.
+        RefusedError: The arms are recorded, the definition differs from the one that is locked, or an experiment that
+            comes first has not assigned its members.
         OutsideError: The engine or the disk fails; the ledger is as it was.
     """
     definition = experiment.definition
@@ -54,6 +56,7 @@ def assign(experiment: Experiment) -> Assignment:
     ledger = open_ledger(experiment.workspace, experiment.engine)
     with hold(experiment.workspace.out, experiment.progress), ledger.held(experiment.progress):
         refuse_changes(differing_keys(experiment))
+        refuse_before_others(experiment)
         catalogue = open_data(experiment)
         audience = build_audience(experiment, catalogue)
         _add_batch(experiment, audience, ledger)

@@ -90,6 +90,10 @@ class Audience(Block):
     """Whether members of the brand's standing holdout are kept out."""
     exclusive_group: Slug | None = None
     """A member is in one running test of a group at a time."""
+    cool_down_days: int | None = Field(default=None, ge=1, le=3660)
+    """Members of another test of the group stay out for so many days after their window in it."""
+    yields_to: tuple[Slug, ...] | None = Field(default=None, min_length=1)
+    """Experiments of the group that come first: `assign` is refused until they have assigned their members."""
     segments: tuple[Segment, ...] = ()
     """The first segment whose condition holds is the member's."""
     segment_grid: SegmentGrid | None = Field(default=None, min_length=1)

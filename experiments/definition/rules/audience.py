@@ -24,6 +24,7 @@ def check_audience(draft: Draft) -> Iterator[Problem]:
     if draft.audience is None:
         return
     yield from _check_snapshot(draft, draft.audience)
+    yield from _check_group(draft, draft.audience)
     if draft.audience.segment_grid is not None:
         yield from _check_grid(draft, draft.audience.segment_grid)
     elif draft.sound("audience", "segments"):
@@ -36,6 +37,19 @@ def check_audience(draft: Draft) -> Iterator[Problem]:
         for index, name in enumerate(lists):
             if name in lists[:index]:
                 yield Problem(("audience", key, index), f"`{name}` stands twice", "delete one of them")
+
+
+def _check_group(draft: Draft, audience: Audience) -> Iterator[Problem]:
+    """What orders the tests of a group needs a group."""
+    if audience.exclusive_group is None and draft.sound("audience", "exclusive_group"):
+        for name in ("cool_down_days", "yields_to"):
+            if getattr(audience, name) is not None:
+                cause = "is about other tests of an exclusive group, and there is none"
+                yield Problem(("audience", name), cause, "add `exclusive_group`, or delete it")
+    for index, other in enumerate(audience.yields_to or ()):
+        if other == draft.written.get("id"):
+            key = ("audience", "yields_to", index)
+            yield Problem(key, "the experiment cannot come after itself", "name another experiment")
 
 
 def _check_snapshot(draft: Draft, audience: Audience) -> Iterator[Problem]:
