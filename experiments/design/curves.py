@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from datetime import date
 
+from experiments.design.accrual import Accrual
 from experiments.design.plan import Plan
 from experiments.documents import CurvePoint
 from experiments.measurement.windows import longest_window
@@ -28,29 +31,41 @@ def curve_by_members(plan: Plan, eligible: int) -> tuple[CurvePoint, ...]:
     return _points(plan, [(members, None) for members in sorted(sizes)])
 
 
-def curve_by_days(plan: Plan, eligible: int) -> tuple[CurvePoint, ...]:
+def curve_by_days(plan: Plan, eligible: int, accrual: Accrual | None = None) -> tuple[CurvePoint, ...]:
     """The detectable effect of reading after each day of sending, once the windows of the members reached by then have closed.
 
     Each send day reaches the same part of the planned audience, as sends are spread; after the last planned day, sending
-    would go on daily at that pace until everybody eligible is reached. Empty where no send is planned.
+    would go on daily at that pace until everybody eligible is reached. In a triggered journey each day of entry brings as many
+    members as the day of the design. Empty where no send is planned.
 
     Args:
         plan: As for the audience.
         eligible: Members who may enter.
+        accrual: How members enter a triggered journey; None where all enter by one snapshot.
     """
-    send = plan.definition.send
+    send, window = plan.definition.send, longest_window(plan.definition)
+    if accrual is not None:
+        after = (send.after_days or 0) if send else 0
+        days = range(1, accrual.days + 1)
+        entered = [(min(plan.total, accrual.per_day * day), day + after + window) for day in days]
+        # As many points as the other curve has, the last day among them.
+        return _points(plan, entered[:: -max(1, math.ceil(len(entered) / _POINTS))][::-1])
     if send is None or not send.days or not plan.total:
         return ()
-    days, window = sorted(set(send.days)), longest_window(plan.definition)
-    pace = plan.total / len(days)
-    reached = []
-    for number, day in enumerate(days, start=1):
-        reached.append((round(pace * number), (day - days[0]).days + 1 + window))
+    return _points(plan, _sent(plan.total, sorted(set(send.days)), eligible, window))
+
+
+def _sent(planned: int, days: list[date], eligible: int, window: int) -> list[tuple[int, int]]:
+    """Members reached after each send day, and the day on which their windows have closed."""
+    pace = planned / len(days)
+    reached = [
+        (round(pace * number), (day - days[0]).days + 1 + window) for number, day in enumerate(days, start=1)
+    ]
     members, last = reached[-1]
     while members < eligible and len(reached) < len(days) + _POINTS:
         members, last = min(eligible, round(members + pace)), last + 1
         reached.append((members, last))
-    return _points(plan, reached)
+    return reached
 
 
 def _points(plan: Plan, sizes: Sequence[tuple[int, int | None]]) -> tuple[CurvePoint, ...]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from experiments.audience.audience import build_audience
+from experiments.audience.audience import build_audience, snapshot_of
 from experiments.data.catalogue import open_data
 from experiments.decision.sentences import Sentences
 from experiments.definition.model import Definition
+from experiments.design.accrual import Accrual, expected_accrual
 from experiments.design.cost import expected_cost
 from experiments.design.curves import curve_by_days, curve_by_members
 from experiments.design.history import Past, measure_history, measure_recorded
@@ -30,6 +31,7 @@ class Available:
         members: Arm to its members.
         rules: How many each rule of the audience removed, in order.
         contact_levels: How each stage stands to the contact policy.
+        accrual: How members enter a triggered journey; `refused`, `rules` and `contact_levels` are then those of one day.
     """
 
     eligible: int
@@ -37,13 +39,15 @@ class Available:
     members: Mapping[str, int]
     rules: tuple[RuleRemoval, ...] = ()
     contact_levels: tuple[ContactLevel, ...] = ()
+    accrual: Accrual | None = None
 
 
 def design(experiment: Experiment) -> Design:
     """What the plan can detect with the members there are.
 
     Arms that Offerwise will draw are planned on the audience as of the snapshot and on what eligible members did one window
-    earlier; recorded arms at their recorded counts, with the control arm as baseline.
+    earlier; a triggered journey on the members of one day, times the days of entry; recorded arms at their recorded counts, with
+    the control arm as baseline.
 
     Raises:
         InputError: The data do not fit the definition.
@@ -58,9 +62,15 @@ def design(experiment: Experiment) -> Design:
     else:
         past = measure_history(experiment, catalogue)
         audience = build_audience(experiment, catalogue)
-        members = planned_members(definition, audience.eligible)
+        accrual = expected_accrual(definition, snapshot_of(experiment), audience.eligible)
+        eligible = audience.eligible if accrual is None else accrual.eligible
         available = Available(
-            audience.eligible, audience.refused, members, audience.rules, audience.contact_levels
+            eligible,
+            audience.refused,
+            planned_members(definition, eligible),
+            audience.rules,
+            audience.contact_levels,
+            accrual,
         )
     return plan_design(
         definition, available, past, Sentences(definition, experiment.words, experiment.arguments)
@@ -99,7 +109,7 @@ def plan_design(definition: Definition, available: Available, past: Past, senten
         members_needed=plan.members_needed(),
         control_share=float(definition.all_arms[0].share),
         best_control_share=control_share(len(arms)),
-        duration_days=_send_days(definition) + longest_window(definition),
+        duration_days=_entry_and_send_days(definition, available.accrual) + longest_window(definition),
         expected_cost=expected_cost(plan),
         budget=definition.rollout.budget.amount if definition.rollout and definition.rollout.budget else None,
         currency=definition.currency,
@@ -108,14 +118,15 @@ def plan_design(definition: Definition, available: Available, past: Past, senten
         inflation=plan.inflation,
         looks=plan.looks(),
         curve_by_members=curve_by_members(plan, available.eligible),
-        curve_by_days=curve_by_days(plan, available.eligible),
+        curve_by_days=curve_by_days(plan, available.eligible, available.accrual),
         rules=available.rules,
         contact_levels=available.contact_levels,
     )
 
 
-def _send_days(definition: Definition) -> int:
-    """Days from the first to the last send day; 0 where no send is planned, or each member has a day of the own."""
-    if definition.send is None or not definition.send.days:
-        return 0
-    return (max(definition.send.days) - min(definition.send.days)).days + 1
+def _entry_and_send_days(definition: Definition, accrual: Accrual | None) -> int:
+    """Days from the first to the last send day, in a journey from the first entry to the last send; 0 without a send."""
+    send = definition.send
+    if accrual is not None:
+        return accrual.days + ((send.after_days or 0) if send else 0)
+    return 0 if send is None or not send.days else (max(send.days) - min(send.days)).days + 1

@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 from statsmodels.stats.power import TTestIndPower
 
-from decision.campaign import Did, define
+from decision.campaign import Campaign, Did, define, sentences
 from decision.test_design import OURS, plan, two_arms
+from experiments.definition.model import Definition
+from experiments.design.accrual import expected_accrual
+from experiments.design.design import Available, plan_design, planned_members
+from experiments.design.history import Past
 
 CSV = {"orders": {"table": "orders.csv", "key": "member_id", "time": "paid_at"}}
 
@@ -124,3 +128,68 @@ def test_the_smallest_sizes_that_find_nothing_are_left_out(tmp_path: Path) -> No
     assert sizes
     assert min(sizes) > 2
     assert all(0 < point.detectable_effect <= 0.7 for point in planned.curve_by_members)
+
+
+def journey(folder: Path, until: str | None, sample: int | None) -> Definition:
+    """Members who enter day by day and are sent to a day later; orders count for 14 days."""
+    changes = drawn(days=1)
+    return define(
+        folder,
+        **{
+            **changes,
+            "arms": {"offers": {"=": {"points": {"share": "1/2"}}}, "control": {"share": "1/2"}},
+            "audience": {"snapshot": "daily", "until": until, "segments": None},
+            "assignment": {**OURS, "sample_size": sample},
+            "send": {"after_days": 1},
+            "goals": {"=": {"primary": {"metric": "converted"}}},
+            "decision": {"=": {}},
+            "design": {"baseline": 0.05},
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("until", "sample", "days", "eligible", "total"),
+    [
+        ("2026-12-05", None, 10, 4_000, 4_000),
+        ("2026-12-05", 1_000, 3, 4_000, 1_000),
+        (None, 1_000, 3, 1_000, 1_000),
+        ("2026-11-20", None, 0, 0, 0),
+    ],
+)
+def test_a_journey_counts_on_its_days_of_entry(
+    tmp_path: Path, until: str | None, sample: int | None, days: int, eligible: int, total: int
+) -> None:
+    definition = journey(tmp_path, until, sample)
+    accrual = expected_accrual(definition, date(2026, 11, 26), 400)
+    assert accrual is not None
+    assert (accrual.days, accrual.eligible) == (days, eligible)
+    members = planned_members(definition, accrual.eligible)
+    past = Past("history", Campaign({"control": Did()}).measure(definition).metrics)
+    available = Available(eligible, {}, members, accrual=accrual)
+    planned = plan_design(definition, available, past, sentences(definition))
+    assert planned.audience == total
+    points = planned.curve_by_days
+    assert [(p.members, p.day) for p in points] == [
+        (min(400 * day, total), day + 1 + 14) for day in range(1, days + 1)
+    ]
+    if days:
+        assert planned.duration_days == points[-1].day
+        assert (
+            points[-1].detectable_effect
+            == planned.curve_by_members[-1 if eligible == total else 5].detectable_effect
+        )
+
+
+def test_a_long_journey_is_drawn_with_few_points_and_its_last_day(tmp_path: Path) -> None:
+    definition = journey(tmp_path, "2027-05-01", None)
+    accrual = expected_accrual(definition, date(2026, 11, 26), 10)
+    assert accrual is not None
+    past = Past("history", Campaign({"control": Did()}).measure(definition).metrics)
+    available = Available(
+        accrual.eligible, {}, planned_members(definition, accrual.eligible), accrual=accrual
+    )
+    points = plan_design(definition, available, past, sentences(definition)).curve_by_days
+    assert 12 <= len(points) <= 24
+    assert (points[-1].members, points[-1].day) == (accrual.eligible, accrual.days + 15)
+    assert expected_accrual(define(tmp_path / "one"), date(2026, 11, 26), 10) is None
