@@ -85,7 +85,7 @@ class Truth:
                 rng.normal(size=(members, self.numbers)),
             ]
         )
-        base = 0.03 if self.profit else 0.12
+        base = 0.05 if self.profit else 0.12
         chance = base * np.exp(0.35 * codes[:, 5] + 0.25 * (codes[:, 0] == 1) - 0.1)
         lift = np.column_stack([np.zeros(members), self.lift(codes)])
         amount = 12.0 * np.exp(0.3 * codes[:, 6]) if self.profit else np.ones(members)
@@ -175,9 +175,9 @@ def _harmful(x: Array) -> Array:
 
 def _coupons(x: Array) -> Array:
     """The dearer the benefit the more buy, and those who buy little anyhow are moved most by a small one."""
-    small = 0.020 * (x[:, 1] > 0) + 0.002
-    middle = 0.024 * (x[:, 2] > 0) + 0.004
-    return np.column_stack([small, middle, np.full(len(x), 0.045)])
+    small = 0.035 * (x[:, 1] > 0) + 0.005
+    middle = 0.045 * (x[:, 2] > 0) + 0.005
+    return np.column_stack([small, middle, np.full(len(x), 0.07)])
 
 
 def _factorial(x: Array) -> Array:
