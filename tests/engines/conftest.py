@@ -14,7 +14,9 @@ import pytest
 from experiments.engines.connect import connect
 from experiments.engines.protocol import Engine
 from tests.engines.postgresql_server import DATABASES, PostgreSQLServer
+from tests.engines.spark_cluster import SHORT_LIVED
 
+ROOT = Path(__file__).resolve().parents[2]
 SPARK = "spark://local[2]"
 
 
@@ -38,12 +40,18 @@ class Opened:
 
 
 @pytest.fixture(scope="session")
-def spark_url() -> Iterator[str]:
+def spark_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Spark on this machine, kept running for the session; skips with a reason where there is no PySpark or Java."""
     pytest.importorskip("pyspark", reason="PySpark is not installed")
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
         pytest.skip("there is no Java for Spark")
-    engine = connect(SPARK)
+    settings = tmp_path_factory.mktemp("spark")
+    # Compiling queries takes longer than running them on a few rows.
+    (settings / "spark-defaults.conf").write_text("spark.sql.codegen.wholeStage false\n")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SPARK_CONF_DIR", str(settings))
+        environment.setenv("JDK_JAVA_OPTIONS", SHORT_LIVED)
+        engine = connect(SPARK)
     yield SPARK
     engine.cancel_and_close()
 
