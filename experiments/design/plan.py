@@ -208,7 +208,10 @@ class Plan:
         control = self.members[CONTROL]
         if metric is None or not absolute or not control or not min(arms) or not _possible(metric, absolute):
             return GuardrailPower(guardrail.metric, limit, baseline, None)
-        least = min(non_inferiority_power(metric, absolute, members, control, LEVEL) for members in arms)
+        # A relative limit tests arm - (1 + limit) x control, whose second part has the variance of so many fewer members.
+        weight = 1.0 if guardrail.limit is not None else (1 + limit) ** 2
+        compared = max(1.0, control / weight) if weight > 0 else control
+        least = min(non_inferiority_power(metric, absolute, members, compared, LEVEL) for members in arms)
         return GuardrailPower(guardrail.metric, limit, baseline, self.schedule.power(least, 2 * LEVEL))
 
     def _planned(self, name: str, baseline: float | None, *, adjusted: bool) -> PlannedMetric | None:

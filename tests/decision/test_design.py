@@ -15,6 +15,8 @@ from experiments.definition.model import Definition
 from experiments.design.design import Available, design, plan_design, planned_members
 from experiments.design.history import Past
 from experiments.documents import Design
+from experiments.inference.comparison import compare
+from experiments.inference.guardrails import non_inferiority
 from experiments.inference.moments import Moments
 from experiments.measurement.measurement import Cell
 from offerwise.opening import open_experiment
@@ -171,3 +173,38 @@ def test_history_is_measured_on_those_who_were_eligible_then(tmp_path: Path) -> 
     assert (planned.eligible, planned.refused["include"]) == (90, 10)
     assert planned.duration_days == 2 + 14
     assert [arm.members for arm in planned.arms] == [45]
+
+
+@pytest.mark.parametrize(("metric", "better", "limit"), [("spend", "up", 0.1), ("unsubscribed", "down", 0.3)])
+def test_the_power_of_a_relative_guardrail_is_what_simulation_finds(
+    tmp_path: Path, metric: str, better: str, limit: float
+) -> None:
+    """1,500 experiments without harm, judged by the ratio test that the analysis uses."""
+    goals = {"guardrails": [{"metric": metric, "better": better, "limit_relative": limit}]}
+    definition = two_arms(tmp_path, "2/5", "3/5", goals=goals, design={"baseline": 0.05})
+    (planned,) = plan(definition, 25_000, Did(unsubscribed=0.02, spend=5.0, spread=20.0)).guardrails
+    rng, runs, passed = np.random.default_rng(8), 1_500, 0
+    for _ in range(runs):
+        sides = []
+        for members in (15_000, 10_000):
+            if metric == "spend":
+                mean = 5.0 + 20.0 * rng.standard_normal() / members**0.5
+                sides.append(
+                    Moments(("x",), members, np.array([mean]), np.array([[400.0 * (members - 1)]]), (0,))
+                )
+            else:
+                ones = int(rng.binomial(members, 0.02))
+                comoment = np.array([[ones * (1 - ones / members)]])
+                sides.append(Moments(("x",), members, np.array([ones / members]), comoment, (ones,)))
+        found = compare(sides[0], sides[1], "x", "mean" if metric == "spend" else "binary")
+        signed = limit if better == "down" else -limit
+        passed += (
+            non_inferiority(found, signed, "down" if better == "down" else "up", relative=True).status
+            == "pass"
+        )
+    assert planned.power is not None
+    assert 0.5 < planned.power < 0.98
+    assert (
+        abs(passed - planned.power * runs)
+        <= 3 * (runs * planned.power * (1 - planned.power)) ** 0.5 + 0.01 * runs
+    )
