@@ -12,6 +12,7 @@ from reports.accounts import cost_table, money_table
 from reports.charts import Forest, draw_forest
 from reports.checks import checks_table
 from reports.curves import Curve, draw_curve
+from reports.delivery import compliers_table, delivery_table
 from reports.detectable import detectable_curves, detectable_table
 from reports.figures import metric_charts, segment_chart
 from reports.follow_up import follow_up
@@ -35,6 +36,7 @@ from reports.policies import (
     policy_segments_table,
     uplift_sentences,
 )
+from reports.reasons import drivers_table, further_sentences, next_test_table, parts_table, tree_charts
 from reports.results import (
     comparisons_table,
     effects_table,
@@ -56,6 +58,7 @@ from reports.rollouts import (
     rollout_table,
 )
 from reports.tables import Table
+from reports.trees import TreeChart, draw_tree
 from uplift.documents import Rollout, Uplift
 
 
@@ -179,7 +182,7 @@ def _section(
     *,
     sentences: tuple[str, ...] = (),
     charts: tuple[Forest | None, ...] = (),
-    curves: tuple[Curve, ...] = (),
+    curves: tuple[Curve | TreeChart, ...] = (),
     tables: tuple[Table | None, ...] = (),
     folded: tuple[Table | None, ...] = (),
     terms: tuple[Term, ...] = (),
@@ -197,15 +200,19 @@ def _section(
         sentences=sentences,
         charts=drawn,
         curves=tuple(
-            Chart(curve.title, Markup(draw_curve(curve)), has_outer=False)  # noqa: S704
-            for curve in curves
-            if len(curve.points) > 1
+            Chart(curve.title, Markup(svg), has_outer=False)  # noqa: S704
+            for curve, svg in ((each, _drawn(each)) for each in curves)
+            if svg
         ),
         tables=tuple(table for table in tables if table and table.rows),
         folded=tuple(table for table in folded if table and table.rows),
         terms=terms,
         texts=texts,
     )
+
+
+def _drawn(curve: Curve | TreeChart) -> str:
+    return draw_tree(curve) if isinstance(curve, TreeChart) else draw_curve(curve)
 
 
 def _results(narrator: Narrator, analysis: Analysis) -> tuple[Section, ...]:
@@ -234,6 +241,11 @@ def _results(narrator: Narrator, analysis: Analysis) -> tuple[Section, ...]:
         ),
         _section(
             narrator,
+            "delivery",
+            tables=(delivery_table(narrator, analysis), compliers_table(narrator, analysis)),
+        ),
+        _section(
+            narrator,
             "factorial",
             sentences=_findings(analysis, "factors"),
             tables=(factorial_table(narrator, analysis),),
@@ -253,10 +265,19 @@ def _afterwards(narrator: Narrator, documents: Documents) -> tuple[Section, ...]
             _section(
                 narrator,
                 "uplift",
-                sentences=uplift_sentences(narrator, uplift),
+                sentences=(*uplift_sentences(narrator, uplift), *further_sentences(narrator, uplift)),
                 charts=(policy_chart(narrator, uplift),),
-                tables=(policies_table(narrator, uplift), policy_segments_table(narrator, uplift)),
-                folded=(learners_table(narrator, uplift),),
+                curves=tree_charts(narrator, uplift),
+                tables=(
+                    policies_table(narrator, uplift),
+                    parts_table(narrator, uplift),
+                    next_test_table(narrator, uplift),
+                ),
+                folded=(
+                    policy_segments_table(narrator, uplift),
+                    drivers_table(narrator, uplift),
+                    learners_table(narrator, uplift),
+                ),
                 texts=(TextBlock(narrator.say("uplift.sql"), uplift.chosen.sql),)
                 if uplift.chosen.sql
                 else (),

@@ -186,6 +186,7 @@ def show_analyze(console: Console, analysis: Analysis, experiment: Experiment) -
     """The analysis: effects, guardrails, segments, health, money, and the verdict last."""
     from reports.accounts import cost_table, money_table
     from reports.checks import checks_table
+    from reports.delivery import compliers_table, delivery_table
     from reports.headline import read_headline
     from reports.looks import looks_table
     from reports.results import (
@@ -208,6 +209,8 @@ def show_analyze(console: Console, analysis: Analysis, experiment: Experiment) -
         factorial_table(narrator, analysis),
         with_best_table(narrator, analysis),
         winner_table(narrator, analysis),
+        delivery_table(narrator, analysis),
+        compliers_table(narrator, analysis),
         checks_table(narrator, analysis.health),
         looks_table(narrator, analysis),
         money_table(narrator, analysis),
@@ -234,17 +237,23 @@ def _verdict(console: Console, headline: Headline) -> None:
 def show_uplift(console: Console, uplift: Uplift, experiment: Experiment) -> None:
     """The policy that was found, its held-out value, and the learners."""
     from reports.policies import learners_table, policies_table, policy_segments_table, uplift_sentences
+    from reports.reasons import drivers_table, further_sentences, next_test_table, parts_table
 
     narrator = Narrator.of(experiment)
     _heading(console, narrator.say("terminal.uplift", id=uplift.experiment))
-    for table in (
+    tables = (
         policies_table(narrator, uplift),
         policy_segments_table(narrator, uplift),
+        parts_table(narrator, uplift),
+        drivers_table(narrator, uplift),
         learners_table(narrator, uplift),
-    ):
-        draw_table(console, table)
+        next_test_table(narrator, uplift),
+    )
+    for table in tables:
+        if table is not None:
+            draw_table(console, table)
     console.print()
-    first, *others = uplift_sentences(narrator, uplift)
+    first, *others = (*uplift_sentences(narrator, uplift), *further_sentences(narrator, uplift))
     _line(console, first, "bold")
     for sentence in others:
         _line(console, sentence)
