@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from experiments.decision.sentences import disagree
 from experiments.definition.goals import Guardrail
 from experiments.definition.model import Definition
 from experiments.documents import Effect
@@ -135,6 +134,9 @@ class Narrator:
 
     def difference_cell(self, effect: Effect) -> Cell:
         """An effect's difference with its unadjusted interval below."""
+        # Not at the top: behind it stands scipy.stats, which `validate` must not wait for.
+        from experiments.decision.sentences import disagree
+
         text, interval = self.difference(
             effect.metric, effect.difference, effect.difference_low, effect.difference_high
         )
