@@ -11,6 +11,7 @@ from typing import Any, Literal
 from sqlglot import exp
 
 from experiments.assignment.draws import DIGITS, arm_hash, bound
+from experiments.assignment.entering import ranks_units
 from experiments.assignment.entry import entry_day
 from experiments.assignment.locked import differing_keys, refuse_changes
 from experiments.assignment.open_ledger import open_ledger
@@ -55,7 +56,8 @@ class ExplainedDraw:
     """The draw of the arm: `digits` are the md5 of the text `hashed`.
 
     For `stratified`, `rank` is the member's among the `members` of the `stratum` in the `batch` by (digits, key), and the
-    arms' ranges follow from `offset`, the first 13 digits of the md5 of `offset_hashed`.
+    arms' ranges follow from `offset`, the first 13 digits of the md5 of `offset_hashed`. Where shops or households are
+    drawn, these are ranked, in the first batch in which somebody of theirs entered.
     """
 
     method: str
@@ -191,13 +193,16 @@ def _with_arm(experiment: Experiment, catalogue: Catalogue, found: Explanation, 
 
 def _draw(experiment: Experiment, catalogue: Catalogue, member: str, drawn: Row) -> ExplainedDraw:
     definition = experiment.definition
-    hashed = f"{definition.salt}|{_drawn_by(experiment, catalogue, member)}"
+    key = _drawn_by(experiment, catalogue, member)
+    hashed = f"{definition.salt}|{key}"
     digits, arms = _md5(hashed), definition.all_arms
     if definition.assignment.method == "hash":
         bounds: list[str | int] = [bound(share) for share in cumulative([arm.share for arm in arms])]
         return ExplainedDraw("hash", hashed, digits, _ranges(definition, bounds))
-    stratum, batch = str(drawn["stratum"]), int(drawn["batch"])
-    rank, members = _rank(experiment, member, digits, stratum, batch)
+    ranked = _ranked(experiment, catalogue)
+    batch = _first_batch(experiment, ranked, key) if ranks_units(definition) else int(drawn["batch"])
+    stratum = str(drawn["stratum"])
+    rank, members = _rank(experiment, ranked, (digits, key), stratum, batch)
     ends = rank_bounds([arm.share for arm in arms], members, definition.salt, stratum, batch)
     offset = f"{definition.salt}|{stratum}|{batch}"
     return ExplainedDraw(
@@ -231,30 +236,65 @@ def _drawn_by(experiment: Experiment, catalogue: Catalogue, member: str) -> str:
     return str(rows[0]["unit"]) if rows else member
 
 
-def _rank(experiment: Experiment, member: str, digits: str, stratum: str, batch: int) -> tuple[int, int]:
-    """The member's rank in its stratum and batch, and how many members these have."""
+def _ranked(experiment: Experiment, catalogue: Catalogue) -> exp.Select:
+    """What is ranked: members, or units with the first batch in which somebody of theirs entered; `key, stratum, batch`."""
+    definition, engine = experiment.definition, experiment.engine
+    unit = definition.audience.unit
+    if unit is None or not ranks_units(definition):
+        return exp.select(named(column("member"), "key"), column("stratum"), column("batch")).from_(
+            relation(_LEDGER)
+        )
+    member = engine.as_key(column(definition.data[MEMBERS].key, "people"))
+    key = engine.as_key(column(unit, "people"))
+    return (
+        exp.select(
+            named(key, "key"),
+            named(column("stratum", _LEDGER), "stratum"),
+            named(exp.Min(this=column("batch", _LEDGER)), "batch"),
+        )
+        .from_(relation(_LEDGER))
+        .join(
+            relation(catalogue.members.relation, "people"),
+            on=exp.EQ(this=member, expression=column("member", _LEDGER)),
+        )
+        .group_by(key.copy(), column("stratum", _LEDGER))
+    )
+
+
+def _first_batch(experiment: Experiment, ranked: exp.Select, unit: str) -> int:
     engine = experiment.engine
-    key = engine.collated(column("member"))
-    drawn = engine.collated(arm_hash(engine, experiment.definition.salt, column("member")))
-    own, own_key = (engine.collated(exp.Literal.string(text)) for text in (digits, member))
+    own = exp.EQ(this=engine.collated(column("key")), expression=engine.collated(exp.Literal.string(unit)))
+    query = exp.select(named(exp.Min(this=column("batch")), "batch")).from_(ranked.subquery("ranked"))
+    (row,) = fetch_rows(engine, query.where(own))
+    return int(row["batch"])
+
+
+def _rank(
+    experiment: Experiment, ranked: exp.Select, own: tuple[str, str], stratum: str, batch: int
+) -> tuple[int, int]:
+    """The rank of (digits, key) in a stratum and batch, and how many are ranked there."""
+    engine = experiment.engine
+    key = engine.collated(column("key"))
+    digits = engine.collated(arm_hash(engine, experiment.definition.salt, column("key")))
+    own_digits, own_key = (engine.collated(exp.Literal.string(text)) for text in own)
     is_before = exp.or_(
-        exp.LT(this=drawn, expression=own),
-        all_of([exp.EQ(this=drawn.copy(), expression=own.copy()), exp.LT(this=key, expression=own_key)]),
+        exp.LT(this=digits, expression=own_digits),
+        all_of(
+            [
+                exp.EQ(this=digits.copy(), expression=own_digits.copy()),
+                exp.LT(this=key, expression=own_key),
+            ]
+        ),
     )
-    with_it = all_of(
-        [
-            exp.EQ(this=column("batch"), expression=exp.Literal.number(batch)),
-            exp.EQ(
-                this=engine.collated(column("stratum")),
-                expression=engine.collated(exp.Literal.string(stratum)),
-            ),
-        ]
+    same_stratum = exp.EQ(
+        this=engine.collated(column("stratum")), expression=engine.collated(exp.Literal.string(stratum))
     )
+    same_batch = exp.EQ(this=column("batch"), expression=exp.Literal.number(batch))
     query = exp.select(
-        named(count_where(is_before), "rank"), named(exp.Count(this=exp.Star()), "members")
-    ).from_(relation(_LEDGER))
-    (row,) = fetch_rows(engine, query.where(with_it))
-    return int(row["rank"]), int(row["members"])
+        named(count_where(is_before), "rank"), named(exp.Count(this=exp.Star()), "ranked")
+    ).from_(ranked.subquery("ranked"))
+    (row,) = fetch_rows(engine, query.where(all_of([same_stratum, same_batch])))
+    return int(row["rank"]), int(row["ranked"])
 
 
 def _time(definition: Definition, member: str, planned: datetime) -> ExplainedTime:

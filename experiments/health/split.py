@@ -45,7 +45,7 @@ class SplitHealth:
         households were assigned, they are what is counted, and none may have members in two arms.
         """
         yield self._arm_missing()
-        if self.definition.assignment.method == "stratified":
+        if self.definition.assignment.method == "stratified" and self.measurement.unit_counts is None:
             yield self._exact_counts()
         else:
             yield self._sample_ratio()

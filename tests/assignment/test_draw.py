@@ -252,7 +252,7 @@ def test_units_are_assigned_together(campaign: Campaign) -> None:
     campaign.write(
         people, audience=audience, assignment={"method": "stratified", "strata": ["city"]}, id="other"
     )
-    with campaign.open() as experiment, pytest.raises(InputError, match="assigned together"):
+    with campaign.open() as experiment, pytest.raises(InputError, match="have members in several strata"):
         assign(experiment)
 
 

@@ -1,0 +1,130 @@
+"""Who is drawn in a batch: eligible, without an arm, and in the sample, each with stratum and hash."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from experiments.assignment.draws import arm_hash, purpose_hash
+from experiments.assignment.strata import stratum_name
+from experiments.audience.audience import Audience
+from experiments.definition.errors import InputError
+from experiments.definition.model import Definition
+from experiments.experiment import Experiment
+from experiments.queries import column, fetch_rows, is_null, named, number, relation
+
+ENTERING = "entering"
+"""The relation of those who enter."""
+
+ARM_OF_UNIT = "arm_of_unit"
+
+_SHOWN = 5
+
+
+def ranks_units(definition: Definition) -> bool:
+    """Whether shops or households are ranked within their strata, instead of members."""
+    return definition.audience.unit is not None and definition.assignment.method == "stratified"
+
+
+def create_entering(experiment: Experiment, audience: Audience, ledger: str, room: int | None) -> None:
+    """Create the relation of those who enter now: of a sample with limits, those with the lowest (sample hash, key).
+
+    Columns: `member, segment, stratum, drawn_by` (the key of the draw: the unit's, else the member's) and
+    `digits` (the hash of the arm); where units are ranked, `arm_of_unit`: the arm that the member's unit has already.
+
+    Args:
+        experiment: The experiment.
+        audience: Who may enter.
+        ledger: The relation of those who have an arm.
+        room: So many members still find room; None for all.
+
+    Raises:
+        InputError: Units are ranked within strata, and one has members in several.
+    """
+    experiment.engine.create(ENTERING, _entering(experiment, audience, ledger, room))
+    if ranks_units(experiment.definition):
+        _refuse_straddling(experiment)
+
+
+def _refuse_straddling(experiment: Experiment) -> None:
+    """A unit that is ranked is in one stratum."""
+    strata = exp.Count(this=exp.Distinct(expressions=[column("stratum")]))
+    query = (
+        exp.select(named(column("drawn_by"), "unit")).from_(relation(ENTERING)).group_by(column("drawn_by"))
+    )
+    straddling = query.having(exp.GT(this=strata, expression=number(1))).subquery("straddling")
+    counted = exp.select(
+        named(column("unit"), "unit"), named(exp.Window(this=exp.Count(this=exp.Star())), "units")
+    ).from_(straddling)
+    order = experiment.engine.collated(column("unit"))
+    found = fetch_rows(experiment.engine, counted.order_by(order).limit(_SHOWN))
+    if found:
+        definition = experiment.definition
+        shown = ", ".join(str(row["unit"]) for row in found)
+        more = ", ..." if found[0]["units"] > len(found) else ""
+        cause = f"{found[0]['units']:,} values of `{definition.audience.unit}` have members in several strata: {shown}{more}"
+        remedy = f"use strata that are the same for a whole `{definition.audience.unit}`, or write `method: hash` without strata"
+        raise InputError([definition.origin.fault(("assignment", "strata"), cause, remedy)])
+
+
+def _entering(experiment: Experiment, audience: Audience, ledger: str, room: int | None) -> exp.Select:
+    definition, engine = experiment.definition, experiment.engine
+    unit = definition.audience.unit
+    strata = [column(name, "people") for name in definition.assignment.strata]
+    drawn_by = column("member", "people") if unit is None else engine.as_key(column(unit, "people"))
+    query = (
+        exp.select(
+            named(column("member", "people"), "member"),
+            named(column("segment", "people"), "segment"),
+            named(stratum_name(engine, strata), "stratum"),
+            named(drawn_by, "drawn_by"),
+            named(arm_hash(engine, definition.salt, drawn_by), "digits"),
+        )
+        .from_(relation(audience.relation, "people"))
+        .join(
+            relation(ledger, "before"),
+            on=exp.EQ(this=column("member", "before"), expression=column("member", "people")),
+            join_type="left",
+        )
+        .where(exp.and_(is_null(column("refused_by", "people")), is_null(column("member", "before"))))
+    )
+    if unit is not None and ranks_units(definition):
+        query = _with_arm_of_unit(query, drawn_by, _arms_of_units(experiment, audience, ledger, unit))
+    if room is None:
+        return query
+    sample = purpose_hash(engine, definition.salt, "sample", column("drawn_by"))
+    if unit is None:
+        order = (sample, engine.collated(column("drawn_by")))
+        return exp.select("*").from_(query.subquery("candidates")).order_by(*order).limit(room)
+    return _whole_units(experiment, query, sample, room)
+
+
+def _whole_units(experiment: Experiment, query: exp.Select, sample: exp.Expr, room: int) -> exp.Select:
+    """Units in the order of (hash, key) as long as all members of the next one still find room."""
+    order = exp.Order(
+        expressions=[
+            exp.Ordered(this=sample, nulls_first=False),
+            exp.Ordered(this=experiment.engine.collated(column("drawn_by")), nulls_first=False),
+        ]
+    )
+    counted = exp.Window(this=exp.Count(this=exp.Star()), order=order)
+    running = exp.select("*", named(counted, "running")).from_(query.subquery("candidates"))
+    fits = exp.LTE(this=column("running"), expression=number(room))
+    return exp.select(*map(column, query.named_selects)).from_(running.subquery("counted")).where(fits)
+
+
+def _arms_of_units(experiment: Experiment, audience: Audience, ledger: str, unit: str) -> exp.Select:
+    """The arm of every unit of which somebody has one; later members of a shop come into its arm."""
+    same = exp.EQ(this=column("member", "people"), expression=column("member", "drawn"))
+    key = experiment.engine.as_key(column(unit, "people"))
+    return (
+        exp.select(named(key, "unit"), named(exp.Min(this=column("arm", "drawn")), ARM_OF_UNIT))
+        .from_(relation(ledger, "drawn"))
+        .join(relation(audience.relation, "people"), on=same)
+        .group_by(key.copy())
+    )
+
+
+def _with_arm_of_unit(query: exp.Select, drawn_by: exp.Expr, arms: exp.Select) -> exp.Select:
+    same = exp.EQ(this=column("unit", "units"), expression=drawn_by.copy())
+    query = query.join(arms.subquery("units"), on=same, join_type="left")
+    return query.select(named(column(ARM_OF_UNIT, "units"), ARM_OF_UNIT))
