@@ -246,6 +246,34 @@ class Bayes:
 
 
 @dataclass(frozen=True)
+class DeliveredShare:
+    """The members of an arm whom a message reached, of all its members; the share is None in an arm without members."""
+
+    arm: str
+    members: int
+    reached: int
+    share: float | None
+
+
+@dataclass(frozen=True)
+class ComplierRow:
+    """An arm's effect against control on the members reached because of it (compliers): the Wald ratio, delta-method interval.
+
+    `compliers` is their share, the share reached in the arm minus that in control; `one_sided` says that nobody of control
+    was reached. Effect and interval are None where the two shares are too alike. The decision never reads it.
+    """
+
+    metric: str
+    arm: str
+    compliers: float
+    effect: float | None
+    low: float | None
+    high: float | None
+    std_error: float | None
+    one_sided: bool
+
+
+@dataclass(frozen=True)
 class LookTaken:
     """One look at the data of a design that looks more than once, as the ledger of looks keeps it.
 
@@ -291,6 +319,8 @@ class Analysis:
     money: tuple[Money, ...] = ()
     bayes: tuple[Bayes, ...] = ()
     findings: tuple[Finding, ...] = ()
+    delivery: tuple[DeliveredShare, ...] = ()
+    compliers: tuple[ComplierRow, ...] = ()
     look: int | None = None
     looks: tuple[LookTaken, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
@@ -388,6 +418,16 @@ class Validation:
     metrics: tuple[str, ...]
     sources: tuple[SourceCheck, ...]
     schema: str = "offerwise.validation/1"
+
+
+@dataclass(frozen=True)
+class WarehouseSQL:
+    """`validate --sql DIALECT --json`: a script for a warehouse."""
+
+    experiment: str
+    dialect: str
+    sql: str
+    schema: str = "offerwise.sql/1"
 
 
 @dataclass(frozen=True)

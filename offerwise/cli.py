@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from experiments.definition.errors import RefusedError
+from experiments.engines.script import Warehouse
 from experiments.experiment import Experiment
 from experiments.files import DEFAULT_OUT
 from experiments.language import Words
@@ -104,10 +105,25 @@ def _tracker(experiment: Experiment) -> Tracker:
 
 @app.command()
 @with_options
-def validate(file: File, options: Options) -> None:
+def validate(
+    file: File,
+    options: Options,
+    sql: Annotated[
+        Warehouse | None,
+        typer.Option(help="Print the SQL of audience, draw and moments for this warehouse instead."),
+    ] = None,
+) -> None:
     """Check the file and the data it names."""
     with _running(file, options) as run:
-        run.answer(run.journey.validate())
+        if sql is None:
+            run.answer(run.journey.validate())
+            return
+        written = run.journey.warehouse_sql(sql)
+        if options.as_json:
+            run.screen.document(written)
+        else:
+            with standard_output():
+                typer.echo(written.sql, nl=False)
 
 
 @app.command()

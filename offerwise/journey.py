@@ -11,12 +11,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from experiments.definition.errors import InputError
-from experiments.documents import Analysis, Assignment, Design, Validation, read_document, to_json
+from experiments.documents import (
+    Analysis,
+    Assignment,
+    Design,
+    Validation,
+    WarehouseSQL,
+    read_document,
+    to_json,
+)
 from experiments.experiment import Experiment
 from experiments.files import write_whole
 
 if TYPE_CHECKING:
     from experiments.assignment.explanation import Explanation
+    from experiments.engines.script import Warehouse
     from experiments.simulation.documents import Simulation
     from reports.tracking import Tracker
     from uplift.documents import Rollout, Uplift
@@ -49,6 +58,12 @@ class Journey:
         from experiments.data.validation import validate
 
         return validate(self.experiment)
+
+    def warehouse_sql(self, dialect: Warehouse) -> WarehouseSQL:
+        """The script for a warehouse; see `experiments.warehouse_sql.warehouse_sql`."""
+        from experiments.warehouse_sql import warehouse_sql
+
+        return warehouse_sql(self.experiment, dialect)
 
     def design(self) -> Design:
         """What the plan can detect, kept as `design.json` and drawn as `design.svg`; see `experiments.design.design.design`."""

@@ -1,0 +1,1323 @@
+-- winback-demo: audience, draw and moments for snowflake, written by Offerwise; it has not been run there.
+-- Each source is the table of its name, with the columns of the definition. Sizes of strata, caps and pilots in it are
+-- those of the data that it was written from, and the draw is the first batch; other experiments are left out.
+
+ALTER SESSION SET TIMEZONE = 'UTC';
+
+-- Building the audience
+
+CREATE OR REPLACE TEMPORARY TABLE "audience" AS
+SELECT
+  *,
+  CASE "decided"."refused_rule"
+    WHEN 0
+    THEN 'include'
+    WHEN 1
+    THEN 'exclude_lists'
+    WHEN 2
+    THEN 'holdout'
+    WHEN 3
+    THEN 'contact_caps'
+    WHEN 4
+    THEN 'contact_caps'
+  END AS "refused_by"
+FROM (
+  SELECT
+    "profile"."member" AS "member",
+    CASE
+      WHEN (
+        "profile"."column__tier" IN ('vip', 'svip')
+      )
+      THEN 'vip'
+      WHEN (
+        "profile"."feature__days_since_last_order" <= 365
+      )
+      THEN 'near_dormant'
+      WHEN TRUE
+      THEN 'dormant'
+    END AS "segment",
+    "profile"."column__tier" AS "tier",
+    "profile"."column__gender" AS "gender",
+    "profile"."column__city_level" AS "city_level",
+    "profile"."column__sms_opt_in" AS "sms_opt_in",
+    "profile"."column__mobile_valid" AS "mobile_valid",
+    "profile"."feature__days_since_last_order" AS "days_since_last_order",
+    "profile"."feature__orders_365d" AS "orders_365d",
+    "profile"."feature__spend_365d" AS "spend_365d",
+    "profile"."feature__lifecycle" AS "lifecycle",
+    CAST(CASE
+      WHEN NOT COALESCE(
+        (
+          (
+            (
+              "profile"."feature__days_since_last_order" BETWEEN 181 AND 730
+            )
+            AND "profile"."column__sms_opt_in"
+          )
+          AND "profile"."column__mobile_valid"
+        ),
+        FALSE
+      )
+      THEN 0
+      WHEN NOT "exclude_lists"."list_0" IS NULL
+      THEN 1
+      WHEN SUBSTRING(MD5(CONCAT('brand-standing-holdout|holdout|', "profile"."member")), 1, 13) < '051eb851eb852'
+      THEN 2
+      WHEN "profile"."cap__0" >= 2
+      THEN 3
+      WHEN "profile"."cap__1" >= 4
+      THEN 4
+    END AS INT) AS "refused_rule"
+  FROM (
+    SELECT
+      CAST("members_rows"."member_id" AS VARCHAR) AS "member",
+      "members_rows"."tier" AS "column__tier",
+      "members_rows"."gender" AS "column__gender",
+      "members_rows"."city_level" AS "column__city_level",
+      "members_rows"."sms_opt_in" AS "column__sms_opt_in",
+      "members_rows"."mobile_valid" AS "column__mobile_valid",
+      "events__orders"."feature__days_since_last_order" AS "feature__days_since_last_order",
+      COALESCE("events__orders"."feature__orders_365d", 0) AS "feature__orders_365d",
+      COALESCE("events__orders"."feature__spend_365d", 0) AS "feature__spend_365d",
+      CASE
+        WHEN (
+          "events__orders"."feature__days_since_last_order" >= 0
+        )
+        AND (
+          "events__orders"."feature__days_since_last_order" < 90
+        )
+        THEN 'active'
+        WHEN (
+          "events__orders"."feature__days_since_last_order" >= 90
+        )
+        AND (
+          "events__orders"."feature__days_since_last_order" < 180
+        )
+        THEN 'silent'
+        WHEN (
+          "events__orders"."feature__days_since_last_order" >= 180
+        )
+        AND (
+          "events__orders"."feature__days_since_last_order" < 365
+        )
+        THEN 'near_dormant'
+        WHEN (
+          "events__orders"."feature__days_since_last_order" >= 365
+        )
+        AND (
+          "events__orders"."feature__days_since_last_order" < 730
+        )
+        THEN 'dormant'
+        WHEN (
+          "events__orders"."feature__days_since_last_order" >= 730
+        )
+        THEN 'churned'
+      END AS "feature__lifecycle",
+      COALESCE("events__contacts"."cap__0", 0) AS "cap__0",
+      COALESCE("events__contacts"."cap__1", 0) AS "cap__1"
+    FROM "members" AS "members_rows"
+    LEFT JOIN (
+      SELECT
+        "events"."member_id" AS "event_key",
+        DATEDIFF(
+          DAY,
+          CAST(CAST(CONVERT_TIMEZONE(
+            'Asia/Shanghai',
+            MAX(
+              CASE
+                WHEN (
+                  (
+                    (
+                      "events"."status" = 'paid'
+                    )
+                  )
+                )
+                THEN "events"."paid_at"
+              END
+            )
+          ) AS TIMESTAMPNTZ) AS DATE),
+          CAST('2026-10-24' AS DATE)
+        ) AS "feature__days_since_last_order",
+        COUNT(
+          CASE
+            WHEN (
+              (
+                "events"."paid_at" >= CAST('2025-10-23 16:00:00+00:00' AS TIMESTAMPTZ)
+              )
+              AND (
+                (
+                  "events"."status" = 'paid'
+                )
+              )
+            )
+            THEN 1
+          END
+        ) AS "feature__orders_365d",
+        SUM(
+          CASE
+            WHEN (
+              (
+                "events"."paid_at" >= CAST('2025-10-23 16:00:00+00:00' AS TIMESTAMPTZ)
+              )
+              AND (
+                (
+                  "events"."status" = 'paid'
+                )
+              )
+            )
+            THEN (
+              "events"."amount" - "events"."refund"
+            )
+          END
+        ) AS "feature__spend_365d"
+      FROM (
+        SELECT
+          *
+        FROM "orders" AS "events"
+        WHERE
+          (
+            "events"."paid_at" < CAST('2026-10-23 16:00:00+00:00' AS TIMESTAMPTZ)
+          )
+      ) AS events
+      GROUP BY
+        "events"."member_id"
+    ) AS "events__orders"
+      ON "members_rows"."member_id" = "events__orders"."event_key"
+    LEFT JOIN (
+      SELECT
+        "events"."member_id" AS "event_key",
+        COUNT(
+          CASE
+            WHEN (
+              (
+                "events"."sent_at" >= CAST('2026-09-23 16:00:00+00:00' AS TIMESTAMPTZ)
+              )
+              AND (
+                "events"."channel" IN ('sms')
+              )
+              AND (
+                "events"."kind" = 'marketing'
+              )
+            )
+            THEN 1
+          END
+        ) AS "cap__0",
+        COUNT(
+          CASE
+            WHEN (
+              (
+                "events"."sent_at" >= CAST('2026-09-23 16:00:00+00:00' AS TIMESTAMPTZ)
+              )
+              AND (
+                "events"."channel" IN ('sms', 'ai_call', 'wecom')
+              )
+            )
+            THEN 1
+          END
+        ) AS "cap__1"
+      FROM (
+        SELECT
+          *
+        FROM "contacts" AS "events"
+        WHERE
+          (
+            "events"."sent_at" < CAST('2026-10-23 16:00:00+00:00' AS TIMESTAMPTZ)
+          )
+          AND (
+            "events"."sent_at" >= CAST('2026-09-23 16:00:00+00:00' AS TIMESTAMPTZ)
+          )
+      ) AS events
+      GROUP BY
+        "events"."member_id"
+    ) AS "events__contacts"
+      ON "members_rows"."member_id" = "events__contacts"."event_key"
+  ) AS profile
+  LEFT JOIN (
+    SELECT
+      "member",
+      MAX(CASE WHEN (
+        "place" = 0
+      ) THEN 1 END) AS "list_0"
+    FROM (
+      SELECT
+        CAST("member_id" AS VARCHAR) AS "member",
+        0 AS "place"
+      FROM "exclude_lists_0" AS "exclude_lists_0"
+    ) AS lists
+    GROUP BY
+      "member"
+  ) AS exclude_lists
+    ON "exclude_lists"."member" = "profile"."member"
+) AS decided;
+
+CREATE OR REPLACE TEMPORARY TABLE "ledger" AS
+SELECT
+  *
+FROM (
+  SELECT
+    CAST(NULL AS VARCHAR) AS "experiment",
+    CAST(NULL AS VARCHAR) AS "member",
+    CAST(NULL AS VARCHAR) AS "arm",
+    CAST(NULL AS VARCHAR) AS "segment",
+    CAST(NULL AS VARCHAR) AS "stratum",
+    CAST(NULL AS INT) AS "batch",
+    CAST(NULL AS DOUBLE) AS "propensity",
+    CAST(NULL AS TIMESTAMPTZ) AS "planned_send_at",
+    CAST(NULL AS TIMESTAMPTZ) AS "assigned_at",
+    CAST(NULL AS VARCHAR) AS "definition_sha256"
+) AS nothing
+LIMIT 0;
+
+-- Drawing arms
+
+CREATE OR REPLACE TEMPORARY TABLE "entering" AS
+SELECT
+  *
+FROM (
+  SELECT
+    "people"."member" AS "member",
+    "people"."segment" AS "segment",
+    CONCAT(
+      COALESCE(
+        REPLACE(REPLACE(CAST("people"."segment" AS VARCHAR), '\\', '\\\\'), '|', '\\|'),
+        '\\N'
+      )
+    ) AS "stratum",
+    "people"."member" AS "drawn_by",
+    MD5(CONCAT('winback-demo.1|', "people"."member")) AS "digits"
+  FROM "audience" AS "people"
+  LEFT JOIN "ledger" AS "before"
+    ON "before"."member" = "people"."member"
+  WHERE
+    "people"."refused_by" IS NULL AND "before"."member" IS NULL
+) AS candidates
+ORDER BY
+  MD5(CONCAT('winback-demo.1|sample|', "drawn_by")),
+  "drawn_by"
+LIMIT 850;
+
+-- Writing 850 members to the ledger
+
+CREATE TABLE "assignments" AS
+SELECT
+  'winback-demo' AS "experiment",
+  "member" AS "member",
+  "arm" AS "arm",
+  "segment" AS "segment",
+  "stratum" AS "stratum",
+  CAST(0 AS INT) AS "batch",
+  "propensity" AS "propensity",
+  "planned_send_at" AS "planned_send_at",
+  CAST('2026-11-21 02:00:00+00:00' AS TIMESTAMPTZ) AS "assigned_at",
+  'fce400e6459a220a6429e835c5a7c03313d14a9cb8bfeebaa4932d06cc70081c' AS "definition_sha256"
+FROM (
+  SELECT
+    "member",
+    "segment",
+    "stratum",
+    "arm",
+    CASE
+      WHEN "arm" = 'control'
+      THEN CAST('0.28' AS DOUBLE)
+      WHEN "arm" = 'pts500__care'
+      THEN CAST('0.12' AS DOUBLE)
+      WHEN "arm" = 'pts500__urgent'
+      THEN CAST('0.12' AS DOUBLE)
+      WHEN "arm" = 'cpn20__care'
+      THEN CAST('0.12' AS DOUBLE)
+      WHEN "arm" = 'cpn20__urgent'
+      THEN CAST('0.12' AS DOUBLE)
+      WHEN "arm" = 'gift__care'
+      THEN CAST('0.12' AS DOUBLE)
+      WHEN "arm" = 'gift__urgent'
+      THEN CAST('0.12' AS DOUBLE)
+    END AS "propensity",
+    CASE
+      WHEN (
+        (
+          CAST((
+            (
+              (
+                TO_NUMBER(
+                  LPAD(SUBSTRING(MD5(CONCAT('winback-demo.1|send|', "member")), 1, 6), 13, '0'),
+                  'XXXXXXXXXXXXX'
+                ) * 1320
+              ) + (
+                CAST((
+                  (
+                    TO_NUMBER(
+                      LPAD(SUBSTRING(MD5(CONCAT('winback-demo.1|send|', "member")), 7, 7), 13, '0'),
+                      'XXXXXXXXXXXXX'
+                    ) * 1320
+                  ) - (
+                    (
+                      TO_NUMBER(
+                        LPAD(SUBSTRING(MD5(CONCAT('winback-demo.1|send|', "member")), 7, 7), 13, '0'),
+                        'XXXXXXXXXXXXX'
+                      ) * 1320
+                    )
+                  ) % 268435456
+                ) / 268435456 AS BIGINT)
+              )
+            ) - (
+              (
+                (
+                  TO_NUMBER(
+                    LPAD(SUBSTRING(MD5(CONCAT('winback-demo.1|send|', "member")), 1, 6), 13, '0'),
+                    'XXXXXXXXXXXXX'
+                  ) * 1320
+                ) + (
+                  CAST((
+                    (
+                      TO_NUMBER(
+                        LPAD(SUBSTRING(MD5(CONCAT('winback-demo.1|send|', "member")), 7, 7), 13, '0'),
+                        'XXXXXXXXXXXXX'
+                      ) * 1320
+                    ) - (
+                      (
+                        TO_NUMBER(
+                          LPAD(SUBSTRING(MD5(CONCAT('winback-demo.1|send|', "member")), 7, 7), 13, '0'),
+                          'XXXXXXXXXXXXX'
+                        ) * 1320
+                      )
+                    ) % 268435456
+                  ) / 268435456 AS BIGINT)
+                )
+              )
+            ) % 16777216
+          ) / 16777216 AS BIGINT)
+        ) < 660
+      )
+      THEN TIMESTAMPADD(
+        MINUTE,
+        (
+          (
+            CAST((
+              (
+                (
+                  TO_NUMBER(
+                    LPAD(SUBSTRING(MD5(CONCAT('winback-demo.1|send|', "member")), 1, 6), 13, '0'),
+                    'XXXXXXXXXXXXX'
+                  ) * 1320
+                ) + (
+                  CAST((
+                    (
+                      TO_NUMBER(
+                        LPAD(SUBSTRING(MD5(CONCAT('winback-demo.1|send|', "member")), 7, 7), 13, '0'),
+                        'XXXXXXXXXXXXX'
+                      ) * 1320
+                    ) - (
+                      (
+                        TO_NUMBER(
+                          LPAD(SUBSTRING(MD5(CONCAT('winback-demo.1|send|', "member")), 7, 7), 13, '0'),
+                          'XXXXXXXXXXXXX'
+                        ) * 1320
+                      )
+                    ) % 268435456
+                  ) / 268435456 AS BIGINT)
+                )
+              ) - (
+                (
+                  (
+                    TO_NUMBER(
+                      LPAD(SUBSTRING(MD5(CONCAT('winback-demo.1|send|', "member")), 1, 6), 13, '0'),
+                      'XXXXXXXXXXXXX'
+                    ) * 1320
+                  ) + (
+                    CAST((
+                      (
+                        TO_NUMBER(
+                          LPAD(SUBSTRING(MD5(CONCAT('winback-demo.1|send|', "member")), 7, 7), 13, '0'),
+                          'XXXXXXXXXXXXX'
+                        ) * 1320
+                      ) - (
+                        (
+                          TO_NUMBER(
+                            LPAD(SUBSTRING(MD5(CONCAT('winback-demo.1|send|', "member")), 7, 7), 13, '0'),
+                            'XXXXXXXXXXXXX'
+                          ) * 1320
+                        )
+                      ) % 268435456
+                    ) / 268435456 AS BIGINT)
+                  )
+                )
+              ) % 16777216
+            ) / 16777216 AS BIGINT)
+          ) - 0
+        ),
+        CAST('2026-10-25 01:00:00+00:00' AS TIMESTAMPTZ)
+      )
+      ELSE TIMESTAMPADD(
+        MINUTE,
+        (
+          (
+            CAST((
+              (
+                (
+                  TO_NUMBER(
+                    LPAD(SUBSTRING(MD5(CONCAT('winback-demo.1|send|', "member")), 1, 6), 13, '0'),
+                    'XXXXXXXXXXXXX'
+                  ) * 1320
+                ) + (
+                  CAST((
+                    (
+                      TO_NUMBER(
+                        LPAD(SUBSTRING(MD5(CONCAT('winback-demo.1|send|', "member")), 7, 7), 13, '0'),
+                        'XXXXXXXXXXXXX'
+                      ) * 1320
+                    ) - (
+                      (
+                        TO_NUMBER(
+                          LPAD(SUBSTRING(MD5(CONCAT('winback-demo.1|send|', "member")), 7, 7), 13, '0'),
+                          'XXXXXXXXXXXXX'
+                        ) * 1320
+                      )
+                    ) % 268435456
+                  ) / 268435456 AS BIGINT)
+                )
+              ) - (
+                (
+                  (
+                    TO_NUMBER(
+                      LPAD(SUBSTRING(MD5(CONCAT('winback-demo.1|send|', "member")), 1, 6), 13, '0'),
+                      'XXXXXXXXXXXXX'
+                    ) * 1320
+                  ) + (
+                    CAST((
+                      (
+                        TO_NUMBER(
+                          LPAD(SUBSTRING(MD5(CONCAT('winback-demo.1|send|', "member")), 7, 7), 13, '0'),
+                          'XXXXXXXXXXXXX'
+                        ) * 1320
+                      ) - (
+                        (
+                          TO_NUMBER(
+                            LPAD(SUBSTRING(MD5(CONCAT('winback-demo.1|send|', "member")), 7, 7), 13, '0'),
+                            'XXXXXXXXXXXXX'
+                          ) * 1320
+                        )
+                      ) % 268435456
+                    ) / 268435456 AS BIGINT)
+                  )
+                )
+              ) % 16777216
+            ) / 16777216 AS BIGINT)
+          ) - 660
+        ),
+        CAST('2026-10-26 01:00:00+00:00' AS TIMESTAMPTZ)
+      )
+    END AS "planned_send_at"
+  FROM (
+    SELECT
+      *,
+      CASE
+        WHEN "rank" < "end_0"
+        THEN 'control'
+        WHEN "rank" < "end_1"
+        THEN 'pts500__care'
+        WHEN "rank" < "end_2"
+        THEN 'pts500__urgent'
+        WHEN "rank" < "end_3"
+        THEN 'cpn20__care'
+        WHEN "rank" < "end_4"
+        THEN 'cpn20__urgent'
+        WHEN "rank" < "end_5"
+        THEN 'gift__care'
+        ELSE 'gift__urgent'
+      END AS "arm"
+    FROM (
+      SELECT
+        "entering"."member" AS "member",
+        "entering"."segment" AS "segment",
+        "entering"."stratum" AS "stratum",
+        "entering"."drawn_by" AS "drawn_by",
+        bounds.end_0 AS "end_0",
+        bounds.end_1 AS "end_1",
+        bounds.end_2 AS "end_2",
+        bounds.end_3 AS "end_3",
+        bounds.end_4 AS "end_4",
+        bounds.end_5 AS "end_5",
+        (
+          ROW_NUMBER() OVER (
+            PARTITION BY "entering"."stratum"
+            ORDER BY "entering"."digits", "entering"."member"
+          ) - 1
+        ) AS "rank"
+      FROM "entering"
+      JOIN (VALUES
+        ('near_dormant', 99, 142, 184, 227, 269, 312),
+        ('dormant', 79, 113, 147, 181, 215, 249),
+        ('vip', 60, 86, 111, 137, 162, 188)) AS bounds(stratum, end_0, end_1, end_2, end_3, end_4, end_5)
+        ON bounds.stratum = "entering"."stratum"
+    ) AS ranked
+  ) AS drawn
+) AS assigned_rows;
+
+CREATE OR REPLACE TEMPORARY TABLE "send_times" AS
+SELECT
+  "moments"."planned_send_at" AS "planned_send_at",
+  TO_CHAR(
+    CONVERT_TIMEZONE('Asia/Shanghai', "moments"."planned_send_at"),
+    'YYYY-MM-DD"T"HH24:MI:SSTZH:TZM'
+  ) AS "local"
+FROM (
+  SELECT DISTINCT
+    "planned_send_at"
+  FROM "assignments" AS "ledger"
+) AS moments;
+
+-- Writing the send list of pts500__care
+
+SELECT
+  "ledger"."member" AS "member",
+  "ledger"."arm" AS "arm",
+  'sms' AS "channel",
+  'copy/care.txt' AS "template",
+  "send_times"."local" AS "planned_send_at"
+FROM "assignments" AS "ledger"
+LEFT JOIN "send_times"
+  ON "ledger"."planned_send_at" = "send_times"."planned_send_at"
+WHERE
+  "ledger"."arm" = 'pts500__care'
+ORDER BY
+  "ledger"."planned_send_at",
+  "ledger"."member";
+
+-- Writing the send list of pts500__urgent
+
+SELECT
+  "ledger"."member" AS "member",
+  "ledger"."arm" AS "arm",
+  'sms' AS "channel",
+  'copy/urgent.txt' AS "template",
+  "send_times"."local" AS "planned_send_at"
+FROM "assignments" AS "ledger"
+LEFT JOIN "send_times"
+  ON "ledger"."planned_send_at" = "send_times"."planned_send_at"
+WHERE
+  "ledger"."arm" = 'pts500__urgent'
+ORDER BY
+  "ledger"."planned_send_at",
+  "ledger"."member";
+
+-- Writing the send list of cpn20__care
+
+SELECT
+  "ledger"."member" AS "member",
+  "ledger"."arm" AS "arm",
+  'sms' AS "channel",
+  'copy/care.txt' AS "template",
+  "send_times"."local" AS "planned_send_at"
+FROM "assignments" AS "ledger"
+LEFT JOIN "send_times"
+  ON "ledger"."planned_send_at" = "send_times"."planned_send_at"
+WHERE
+  "ledger"."arm" = 'cpn20__care'
+ORDER BY
+  "ledger"."planned_send_at",
+  "ledger"."member";
+
+-- Writing the send list of cpn20__urgent
+
+SELECT
+  "ledger"."member" AS "member",
+  "ledger"."arm" AS "arm",
+  'sms' AS "channel",
+  'copy/urgent.txt' AS "template",
+  "send_times"."local" AS "planned_send_at"
+FROM "assignments" AS "ledger"
+LEFT JOIN "send_times"
+  ON "ledger"."planned_send_at" = "send_times"."planned_send_at"
+WHERE
+  "ledger"."arm" = 'cpn20__urgent'
+ORDER BY
+  "ledger"."planned_send_at",
+  "ledger"."member";
+
+-- Writing the send list of gift__care
+
+SELECT
+  "ledger"."member" AS "member",
+  "ledger"."arm" AS "arm",
+  'sms' AS "channel",
+  'copy/care.txt' AS "template",
+  "send_times"."local" AS "planned_send_at"
+FROM "assignments" AS "ledger"
+LEFT JOIN "send_times"
+  ON "ledger"."planned_send_at" = "send_times"."planned_send_at"
+WHERE
+  "ledger"."arm" = 'gift__care'
+ORDER BY
+  "ledger"."planned_send_at",
+  "ledger"."member";
+
+-- Writing the send list of gift__urgent
+
+SELECT
+  "ledger"."member" AS "member",
+  "ledger"."arm" AS "arm",
+  'sms' AS "channel",
+  'copy/urgent.txt' AS "template",
+  "send_times"."local" AS "planned_send_at"
+FROM "assignments" AS "ledger"
+LEFT JOIN "send_times"
+  ON "ledger"."planned_send_at" = "send_times"."planned_send_at"
+WHERE
+  "ledger"."arm" = 'gift__urgent'
+ORDER BY
+  "ledger"."planned_send_at",
+  "ledger"."member";
+
+-- Comparing the arms before the experiment
+
+CREATE OR REPLACE TEMPORARY TABLE "balanced" AS
+SELECT
+  "ledger"."arm" AS "arm",
+  "ledger"."segment" AS "segment",
+  "profile"."tier" AS "tier",
+  "profile"."gender" AS "gender",
+  "profile"."city_level" AS "city_level",
+  "profile"."sms_opt_in" AS "sms_opt_in",
+  "profile"."mobile_valid" AS "mobile_valid",
+  "profile"."days_since_last_order" AS "days_since_last_order",
+  "profile"."orders_365d" AS "orders_365d",
+  "profile"."spend_365d" AS "spend_365d",
+  "profile"."lifecycle" AS "lifecycle"
+FROM "assignments" AS "ledger"
+LEFT JOIN "audience" AS "profile"
+  ON "profile"."member" = "ledger"."member";
+
+-- Reading the ledger
+
+CREATE OR REPLACE TEMPORARY TABLE "assigned" AS
+SELECT
+  "ledger"."member" AS "member",
+  "ledger"."arm" AS "arm",
+  "ledger"."segment" AS "segment",
+  "ledger"."stratum" AS "stratum",
+  "ledger"."batch" AS "batch",
+  "ledger"."propensity" AS "propensity",
+  "ledger"."planned_send_at" AS "planned_send_at",
+  "profile"."column__tier" AS "tier",
+  "profile"."column__gender" AS "gender",
+  "profile"."column__city_level" AS "city_level",
+  "profile"."column__sms_opt_in" AS "sms_opt_in",
+  "profile"."column__mobile_valid" AS "mobile_valid",
+  "profile"."feature__days_since_last_order" AS "days_since_last_order",
+  "profile"."feature__orders_365d" AS "orders_365d",
+  "profile"."feature__spend_365d" AS "spend_365d",
+  "profile"."feature__lifecycle" AS "lifecycle"
+FROM "assignments" AS "ledger"
+LEFT JOIN (
+  SELECT
+    CAST("members_rows"."member_id" AS VARCHAR) AS "member",
+    "members_rows"."tier" AS "column__tier",
+    "members_rows"."gender" AS "column__gender",
+    "members_rows"."city_level" AS "column__city_level",
+    "members_rows"."sms_opt_in" AS "column__sms_opt_in",
+    "members_rows"."mobile_valid" AS "column__mobile_valid",
+    "events__orders"."feature__days_since_last_order" AS "feature__days_since_last_order",
+    COALESCE("events__orders"."feature__orders_365d", 0) AS "feature__orders_365d",
+    COALESCE("events__orders"."feature__spend_365d", 0) AS "feature__spend_365d",
+    CASE
+      WHEN (
+        "events__orders"."feature__days_since_last_order" >= 0
+      )
+      AND (
+        "events__orders"."feature__days_since_last_order" < 90
+      )
+      THEN 'active'
+      WHEN (
+        "events__orders"."feature__days_since_last_order" >= 90
+      )
+      AND (
+        "events__orders"."feature__days_since_last_order" < 180
+      )
+      THEN 'silent'
+      WHEN (
+        "events__orders"."feature__days_since_last_order" >= 180
+      )
+      AND (
+        "events__orders"."feature__days_since_last_order" < 365
+      )
+      THEN 'near_dormant'
+      WHEN (
+        "events__orders"."feature__days_since_last_order" >= 365
+      )
+      AND (
+        "events__orders"."feature__days_since_last_order" < 730
+      )
+      THEN 'dormant'
+      WHEN (
+        "events__orders"."feature__days_since_last_order" >= 730
+      )
+      THEN 'churned'
+    END AS "feature__lifecycle",
+    COALESCE("events__contacts"."cap__0", 0) AS "cap__0",
+    COALESCE("events__contacts"."cap__1", 0) AS "cap__1"
+  FROM "members" AS "members_rows"
+  LEFT JOIN (
+    SELECT
+      "events"."member_id" AS "event_key",
+      DATEDIFF(
+        DAY,
+        CAST(CAST(CONVERT_TIMEZONE(
+          'Asia/Shanghai',
+          MAX(
+            CASE
+              WHEN (
+                (
+                  (
+                    "events"."status" = 'paid'
+                  )
+                )
+              )
+              THEN "events"."paid_at"
+            END
+          )
+        ) AS TIMESTAMPNTZ) AS DATE),
+        CAST('2026-10-24' AS DATE)
+      ) AS "feature__days_since_last_order",
+      COUNT(
+        CASE
+          WHEN (
+            (
+              "events"."paid_at" >= CAST('2025-10-23 16:00:00+00:00' AS TIMESTAMPTZ)
+            )
+            AND (
+              (
+                "events"."status" = 'paid'
+              )
+            )
+          )
+          THEN 1
+        END
+      ) AS "feature__orders_365d",
+      SUM(
+        CASE
+          WHEN (
+            (
+              "events"."paid_at" >= CAST('2025-10-23 16:00:00+00:00' AS TIMESTAMPTZ)
+            )
+            AND (
+              (
+                "events"."status" = 'paid'
+              )
+            )
+          )
+          THEN (
+            "events"."amount" - "events"."refund"
+          )
+        END
+      ) AS "feature__spend_365d"
+    FROM (
+      SELECT
+        *
+      FROM "orders" AS "events"
+      WHERE
+        (
+          "events"."paid_at" < CAST('2026-10-23 16:00:00+00:00' AS TIMESTAMPTZ)
+        )
+    ) AS events
+    GROUP BY
+      "events"."member_id"
+  ) AS "events__orders"
+    ON "members_rows"."member_id" = "events__orders"."event_key"
+  LEFT JOIN (
+    SELECT
+      "events"."member_id" AS "event_key",
+      COUNT(
+        CASE
+          WHEN (
+            (
+              "events"."sent_at" >= CAST('2026-09-23 16:00:00+00:00' AS TIMESTAMPTZ)
+            )
+            AND (
+              "events"."channel" IN ('sms')
+            )
+            AND (
+              "events"."kind" = 'marketing'
+            )
+          )
+          THEN 1
+        END
+      ) AS "cap__0",
+      COUNT(
+        CASE
+          WHEN (
+            (
+              "events"."sent_at" >= CAST('2026-09-23 16:00:00+00:00' AS TIMESTAMPTZ)
+            )
+            AND (
+              "events"."channel" IN ('sms', 'ai_call', 'wecom')
+            )
+          )
+          THEN 1
+        END
+      ) AS "cap__1"
+    FROM (
+      SELECT
+        *
+      FROM "contacts" AS "events"
+      WHERE
+        (
+          "events"."sent_at" < CAST('2026-10-23 16:00:00+00:00' AS TIMESTAMPTZ)
+        )
+        AND (
+          "events"."sent_at" >= CAST('2026-09-23 16:00:00+00:00' AS TIMESTAMPTZ)
+        )
+    ) AS events
+    GROUP BY
+      "events"."member_id"
+  ) AS "events__contacts"
+    ON "members_rows"."member_id" = "events__contacts"."event_key"
+) AS profile
+  ON "profile"."member" = "ledger"."member";
+
+-- Reading feedback for unsubscribed, complained
+
+CREATE OR REPLACE TEMPORARY TABLE "metric_values" AS
+SELECT
+  "assigned"."member" AS "member",
+  "assigned"."arm" AS "arm",
+  "assigned"."segment" AS "segment",
+  "assigned"."stratum" AS "stratum",
+  "assigned"."batch" AS "batch",
+  "assigned"."propensity" AS "propensity",
+  "assigned"."planned_send_at" AS "planned_send_at",
+  "assigned"."tier" AS "tier",
+  "assigned"."gender" AS "gender",
+  "assigned"."city_level" AS "city_level",
+  "assigned"."sms_opt_in" AS "sms_opt_in",
+  "assigned"."mobile_valid" AS "mobile_valid",
+  "assigned"."days_since_last_order" AS "days_since_last_order",
+  "assigned"."orders_365d" AS "orders_365d",
+  "assigned"."spend_365d" AS "spend_365d",
+  "assigned"."lifecycle" AS "lifecycle",
+  COALESCE("source_orders"."value__converted", CAST(0 AS DOUBLE)) AS "value__converted",
+  COALESCE("source_orders"."value__net_revenue", CAST(0 AS DOUBLE)) AS "value__net_revenue",
+  COALESCE("source_orders"."unknown__net_revenue", 0) > 0 AS "missing__net_revenue",
+  COALESCE("source_orders"."value__paid_orders", CAST(0 AS DOUBLE)) AS "value__paid_orders",
+  COALESCE("source_redemptions"."value__benefit_cost", CAST(0 AS DOUBLE)) AS "value__benefit_cost",
+  COALESCE("source_redemptions"."unknown__benefit_cost", 0) > 0 AS "missing__benefit_cost",
+  COALESCE("source_feedback"."value__unsubscribed", CAST(0 AS DOUBLE)) AS "value__unsubscribed",
+  COALESCE("source_feedback"."value__complained", CAST(0 AS DOUBLE)) AS "value__complained",
+  CAST((
+    0 + stratum_numbers.place + segment_numbers.place + arm_numbers.place
+  ) AS INT) AS "cell__number"
+FROM "assigned" AS "assigned"
+LEFT JOIN (
+  SELECT
+    "assigned"."member" AS "member",
+    CAST(MAX(CASE WHEN (
+      TRUE
+    ) THEN 1 ELSE 0 END) AS DOUBLE) AS "value__converted",
+    COALESCE(
+      CAST(SUM(
+        CASE
+          WHEN (
+            TRUE
+          )
+          THEN (
+            (
+              "source_orders"."amount" - "source_orders"."refund"
+            )
+          )
+        END
+      ) AS DOUBLE),
+      CAST(0 AS DOUBLE)
+    ) AS "value__net_revenue",
+    COALESCE(
+      SUM(
+        CASE
+          WHEN (
+            (
+              (
+                (
+                  "source_orders"."amount" - "source_orders"."refund"
+                )
+              ) IS NULL
+            )
+          )
+          THEN 1
+        END
+      ),
+      0
+    ) AS "unknown__net_revenue",
+    CAST(COALESCE(SUM(CASE WHEN (
+      TRUE
+    ) THEN 1 END), 0) AS DOUBLE) AS "value__paid_orders"
+  FROM "orders" AS "source_orders"
+  JOIN "assigned" AS "assigned"
+    ON CAST("source_orders"."member_id" AS VARCHAR) = "assigned"."member"
+  WHERE
+    (
+      "source_orders"."paid_at" >= CAST('2026-10-23 16:00:00+00:00' AS TIMESTAMPTZ)
+      AND "source_orders"."paid_at" < CAST('2026-11-10 16:00:00+00:00' AS TIMESTAMPTZ)
+    )
+    AND (
+      "source_orders"."paid_at" >= "assigned"."planned_send_at"
+      AND "source_orders"."paid_at" < TIMESTAMPADD(HOUR, 336, "assigned"."planned_send_at")
+    )
+    AND (
+      (
+        (
+          "source_orders"."status" = 'paid'
+        )
+      )
+    )
+  GROUP BY
+    "assigned"."member"
+) AS "source_orders"
+  ON "source_orders"."member" = "assigned"."member"
+LEFT JOIN (
+  SELECT
+    "assigned"."member" AS "member",
+    COALESCE(
+      CAST(SUM(CASE WHEN (
+        TRUE
+      ) THEN (
+        "source_redemptions"."unit_cost"
+      ) END) AS DOUBLE),
+      CAST(0 AS DOUBLE)
+    ) AS "value__benefit_cost",
+    COALESCE(
+      SUM(
+        CASE
+          WHEN (
+            (
+              (
+                "source_redemptions"."unit_cost"
+              ) IS NULL
+            )
+          )
+          THEN 1
+        END
+      ),
+      0
+    ) AS "unknown__benefit_cost"
+  FROM "redemptions" AS "source_redemptions"
+  JOIN "assigned" AS "assigned"
+    ON CAST("source_redemptions"."member_id" AS VARCHAR) = "assigned"."member"
+  WHERE
+    (
+      "source_redemptions"."redeemed_at" >= CAST('2026-10-23 16:00:00+00:00' AS TIMESTAMPTZ)
+      AND "source_redemptions"."redeemed_at" < CAST('2026-11-10 16:00:00+00:00' AS TIMESTAMPTZ)
+    )
+    AND (
+      "source_redemptions"."redeemed_at" >= "assigned"."planned_send_at"
+      AND "source_redemptions"."redeemed_at" < TIMESTAMPADD(HOUR, 336, "assigned"."planned_send_at")
+    )
+  GROUP BY
+    "assigned"."member"
+) AS "source_redemptions"
+  ON "source_redemptions"."member" = "assigned"."member"
+LEFT JOIN (
+  SELECT
+    "assigned"."member" AS "member",
+    CAST(MAX(
+      CASE
+        WHEN (
+          (
+            "source_feedback"."created_at" >= "assigned"."planned_send_at"
+            AND "source_feedback"."created_at" < TIMESTAMPADD(HOUR, 168, "assigned"."planned_send_at")
+          )
+          AND (
+            (
+              (
+                "source_feedback"."kind" = 'unsubscribe'
+              )
+            )
+          )
+        )
+        THEN 1
+        ELSE 0
+      END
+    ) AS DOUBLE) AS "value__unsubscribed",
+    CAST(MAX(
+      CASE
+        WHEN (
+          (
+            (
+              (
+                "source_feedback"."kind" = 'complaint'
+              )
+            )
+          )
+        )
+        THEN 1
+        ELSE 0
+      END
+    ) AS DOUBLE) AS "value__complained"
+  FROM "feedback" AS "source_feedback"
+  JOIN "assigned" AS "assigned"
+    ON CAST("source_feedback"."member_id" AS VARCHAR) = "assigned"."member"
+  WHERE
+    (
+      "source_feedback"."created_at" >= CAST('2026-10-23 16:00:00+00:00' AS TIMESTAMPTZ)
+      AND "source_feedback"."created_at" < CAST('2026-11-10 16:00:00+00:00' AS TIMESTAMPTZ)
+    )
+    AND (
+      "source_feedback"."created_at" >= "assigned"."planned_send_at"
+      AND "source_feedback"."created_at" < TIMESTAMPADD(HOUR, 336, "assigned"."planned_send_at")
+    )
+  GROUP BY
+    "assigned"."member"
+) AS "source_feedback"
+  ON "source_feedback"."member" = "assigned"."member"
+JOIN (VALUES
+  ('dormant', 0),
+  ('near_dormant', 1),
+  ('vip', 2)) AS stratum_numbers(name, place)
+  ON COALESCE("assigned"."stratum", '') = stratum_numbers.name
+JOIN (VALUES
+  ('dormant', 0),
+  ('near_dormant', 3),
+  ('vip', 6)) AS segment_numbers(name, place)
+  ON COALESCE("assigned"."segment", '') = segment_numbers.name
+JOIN (VALUES
+  ('control', 0),
+  ('cpn20__care', 9),
+  ('cpn20__urgent', 18),
+  ('gift__care', 27),
+  ('gift__urgent', 36),
+  ('pts500__care', 45),
+  ('pts500__urgent', 54)) AS arm_numbers(name, place)
+  ON COALESCE("assigned"."arm", '') = arm_numbers.name;
+
+CREATE OR REPLACE TEMPORARY TABLE "units" AS
+SELECT
+  "member" AS "member",
+  "arm" AS "arm",
+  "segment" AS "segment",
+  "stratum" AS "stratum",
+  "batch" AS "batch",
+  "propensity" AS "propensity",
+  "planned_send_at" AS "planned_send_at",
+  "tier" AS "tier",
+  "gender" AS "gender",
+  "city_level" AS "city_level",
+  "sms_opt_in" AS "sms_opt_in",
+  "mobile_valid" AS "mobile_valid",
+  "days_since_last_order" AS "days_since_last_order",
+  "orders_365d" AS "orders_365d",
+  "spend_365d" AS "spend_365d",
+  "lifecycle" AS "lifecycle",
+  "cell__number" AS "cell__number",
+  "missing__net_revenue" AS "missing__net_revenue",
+  "missing__benefit_cost" AS "missing__benefit_cost",
+  CAST("value__converted" AS DOUBLE) AS "metric__converted",
+  CAST(CASE
+    WHEN (
+      "value__net_revenue" > CAST('578.03' AS DOUBLE)
+    )
+    THEN CAST('578.03' AS DOUBLE)
+    ELSE "value__net_revenue"
+  END AS DOUBLE) AS "metric__net_revenue",
+  CAST("value__paid_orders" AS DOUBLE) AS "metric__paid_orders",
+  CAST("value__benefit_cost" AS DOUBLE) AS "metric__benefit_cost",
+  CAST((
+    CAST((
+      CAST((
+        CAST(0.40 AS DOUBLE) * CAST((
+          CASE
+            WHEN (
+              "value__net_revenue" > CAST('578.03' AS DOUBLE)
+            )
+            THEN CAST('578.03' AS DOUBLE)
+            ELSE "value__net_revenue"
+          END
+        ) AS DOUBLE)
+      ) AS DOUBLE) - CAST((
+        "value__benefit_cost"
+      ) AS DOUBLE)
+    ) AS DOUBLE) - CAST(CASE "arm"
+      WHEN 'pts500__care'
+      THEN CAST('0.05' AS DOUBLE)
+      WHEN 'pts500__urgent'
+      THEN CAST('0.05' AS DOUBLE)
+      WHEN 'cpn20__care'
+      THEN CAST('0.05' AS DOUBLE)
+      WHEN 'cpn20__urgent'
+      THEN CAST('0.05' AS DOUBLE)
+      WHEN 'gift__care'
+      THEN CAST('0.05' AS DOUBLE)
+      WHEN 'gift__urgent'
+      THEN CAST('0.05' AS DOUBLE)
+      ELSE CAST('0.0' AS DOUBLE)
+    END AS DOUBLE)
+  ) AS DOUBLE) AS "metric__profit",
+  CAST("value__unsubscribed" AS DOUBLE) AS "metric__unsubscribed",
+  CAST("value__complained" AS DOUBLE) AS "metric__complained",
+  CAST("value__net_revenue" AS DOUBLE) AS "raw__net_revenue",
+  CAST((
+    CAST((
+      CAST((
+        CAST(0.40 AS DOUBLE) * CAST((
+          "value__net_revenue"
+        ) AS DOUBLE)
+      ) AS DOUBLE) - CAST((
+        "value__benefit_cost"
+      ) AS DOUBLE)
+    ) AS DOUBLE) - CAST(CASE "arm"
+      WHEN 'pts500__care'
+      THEN CAST('0.05' AS DOUBLE)
+      WHEN 'pts500__urgent'
+      THEN CAST('0.05' AS DOUBLE)
+      WHEN 'cpn20__care'
+      THEN CAST('0.05' AS DOUBLE)
+      WHEN 'cpn20__urgent'
+      THEN CAST('0.05' AS DOUBLE)
+      WHEN 'gift__care'
+      THEN CAST('0.05' AS DOUBLE)
+      WHEN 'gift__urgent'
+      THEN CAST('0.05' AS DOUBLE)
+      ELSE CAST('0.0' AS DOUBLE)
+    END AS DOUBLE)
+  ) AS DOUBLE) AS "raw__profit",
+  CAST("orders_365d" AS DOUBLE) AS "covariate__orders_365d",
+  CAST("spend_365d" AS DOUBLE) AS "covariate__spend_365d",
+  CAST("days_since_last_order" AS DOUBLE) AS "covariate__days_since_last_order"
+FROM "metric_values";
+
+-- Taking the moments of every metric by arm, segment and stratum
+
+SELECT
+  AVG("metric__net_revenue") AS "metric__net_revenue",
+  AVG("metric__paid_orders") AS "metric__paid_orders",
+  AVG("metric__benefit_cost") AS "metric__benefit_cost",
+  AVG("metric__profit") AS "metric__profit",
+  AVG("raw__net_revenue") AS "raw__net_revenue",
+  AVG("raw__profit") AS "raw__profit",
+  AVG("covariate__orders_365d") AS "covariate__orders_365d",
+  AVG("covariate__spend_365d") AS "covariate__spend_365d",
+  AVG("covariate__days_since_last_order") AS "covariate__days_since_last_order"
+FROM "units";
+
+SELECT
+  "cell",
+  COUNT(*) AS "n",
+  SUM("z0") AS "s0",
+  SUM("z1") AS "s1",
+  SUM(CAST("x1" <> 0 AS INT)) AS "k1",
+  SUM("z2") AS "s2",
+  SUM(CAST("x2" <> 0 AS INT)) AS "k2",
+  SUM("z3") AS "s3",
+  SUM(CAST("x3" <> 0 AS INT)) AS "k3",
+  SUM("z4") AS "s4",
+  SUM(CAST("x4" <> 0 AS INT)) AS "k4",
+  SUM("z5") AS "s5",
+  SUM(CAST("x5" <> 0 AS INT)) AS "k5",
+  SUM("z6") AS "s6",
+  SUM(CAST("x6" <> 0 AS INT)) AS "k6",
+  SUM("z7") AS "s7",
+  SUM(CAST("x7" <> 0 AS INT)) AS "k7",
+  SUM("z8") AS "s8",
+  SUM("z9") AS "s9",
+  SUM("z10") AS "s10",
+  SUM(CAST("x10" <> 0 AS INT)) AS "k10",
+  SUM("z11") AS "s11",
+  SUM(CAST("x11" <> 0 AS INT)) AS "k11",
+  SUM("z0" * "z1") AS "p0_1",
+  SUM("z0" * "z2") AS "p0_2",
+  SUM("z0" * "z3") AS "p0_3",
+  SUM("z1" * "z1") AS "p1_1",
+  SUM("z1" * "z2") AS "p1_2",
+  SUM("z1" * "z3") AS "p1_3",
+  SUM("z1" * "z4") AS "p1_4",
+  SUM("z1" * "z5") AS "p1_5",
+  SUM("z1" * "z6") AS "p1_6",
+  SUM("z1" * "z7") AS "p1_7",
+  SUM("z1" * "z8") AS "p1_8",
+  SUM("z1" * "z9") AS "p1_9",
+  SUM("z2" * "z2") AS "p2_2",
+  SUM("z2" * "z3") AS "p2_3",
+  SUM("z2" * "z4") AS "p2_4",
+  SUM("z2" * "z5") AS "p2_5",
+  SUM("z2" * "z6") AS "p2_6",
+  SUM("z2" * "z7") AS "p2_7",
+  SUM("z2" * "z8") AS "p2_8",
+  SUM("z2" * "z9") AS "p2_9",
+  SUM("z3" * "z3") AS "p3_3",
+  SUM("z3" * "z4") AS "p3_4",
+  SUM("z3" * "z5") AS "p3_5",
+  SUM("z3" * "z6") AS "p3_6",
+  SUM("z3" * "z7") AS "p3_7",
+  SUM("z3" * "z8") AS "p3_8",
+  SUM("z3" * "z9") AS "p3_9",
+  SUM("z4" * "z4") AS "p4_4",
+  SUM("z4" * "z5") AS "p4_5",
+  SUM("z5" * "z5") AS "p5_5",
+  SUM("z5" * "z10") AS "p5_10",
+  SUM("z6" * "z6") AS "p6_6",
+  SUM("z7" * "z7") AS "p7_7",
+  SUM("z10" * "z10") AS "p10_10",
+  SUM("z11" * "z11") AS "p11_11"
+FROM (
+  SELECT
+    "cell__number" AS "cell",
+    "metric__converted" AS "z0",
+    COALESCE("covariate__orders_365d", CAST('0.7576470588235295' AS DOUBLE)) AS "x1",
+    (
+      COALESCE("covariate__orders_365d", CAST('0.7576470588235295' AS DOUBLE))
+    ) - CAST('0.7576470588235295' AS DOUBLE) AS "z1",
+    COALESCE("covariate__spend_365d", CAST('193.69341176470587' AS DOUBLE)) AS "x2",
+    (
+      COALESCE("covariate__spend_365d", CAST('193.69341176470587' AS DOUBLE))
+    ) - CAST('193.69341176470587' AS DOUBLE) AS "z2",
+    COALESCE("covariate__days_since_last_order", CAST('400.5870588235294' AS DOUBLE)) AS "x3",
+    (
+      COALESCE("covariate__days_since_last_order", CAST('400.5870588235294' AS DOUBLE))
+    ) - CAST('400.5870588235294' AS DOUBLE) AS "z3",
+    "metric__net_revenue" AS "x4",
+    (
+      "metric__net_revenue"
+    ) - CAST('13.467023529411762' AS DOUBLE) AS "z4",
+    "metric__paid_orders" AS "x5",
+    (
+      "metric__paid_orders"
+    ) - CAST('0.052941176470588235' AS DOUBLE) AS "z5",
+    "metric__benefit_cost" AS "x6",
+    (
+      "metric__benefit_cost"
+    ) - CAST('0.3411764705882353' AS DOUBLE) AS "z6",
+    "metric__profit" AS "x7",
+    (
+      "metric__profit"
+    ) - CAST('5.009632941176431' AS DOUBLE) AS "z7",
+    "metric__unsubscribed" AS "z8",
+    "metric__complained" AS "z9",
+    "raw__net_revenue" AS "x10",
+    (
+      "raw__net_revenue"
+    ) - CAST('13.467023529411762' AS DOUBLE) AS "z10",
+    "raw__profit" AS "x11",
+    (
+      "raw__profit"
+    ) - CAST('5.009632941176431' AS DOUBLE) AS "z11"
+  FROM "units"
+  WHERE
+    TRUE
+) AS deviations
+GROUP BY
+  "cell";
+
+SELECT
+  COALESCE(
+    SUM(
+      CASE
+        WHEN (
+          TIMESTAMPADD(HOUR, 336, "planned_send_at") > CAST('2026-11-21 02:00:00+00:00' AS TIMESTAMPTZ)
+        )
+        THEN 1
+      END
+    ),
+    0
+  ) AS "open",
+  MAX(TIMESTAMPADD(HOUR, 336, "planned_send_at")) AS "closes_at"
+FROM "assigned";
+
+SELECT
+  COUNT(*) AS "rows",
+  COUNT(DISTINCT "member") AS "members"
+FROM "assigned";
