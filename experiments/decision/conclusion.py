@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from experiments.decision.best import compare_offers_with_best
+from experiments.decision.compliers import complier_effects, delivered_shares
 from experiments.decision.contrasts import Contrasts, read_by_decision
 from experiments.decision.decision import Evidence, decide, is_settled
 from experiments.decision.effects import Effects, estimate_effects
@@ -46,7 +47,7 @@ def conclude(
 
     Where the design looks more than once, every p-value and interval has the bounds of the look. An interim look that does
     not settle the decision, or none being due, is too early: the document then holds health, counts and the looks.
-    Tests that no look adjusts (factors, heterogeneity of segments) stand at the end only.
+    Tests that no look adjusts (factors, heterogeneity of segments, effects on compliers) stand at the end only.
 
     Args:
         definition: The plan and the rule.
@@ -97,6 +98,8 @@ def conclude(
         guardrails=guardrails,
         money=money,
         bayes=posterior_rows(definition, reading),
+        delivery=delivered_shares(definition, measurement),
+        compliers=complier_effects(definition, measurement) if _is_last(look) else (),
         findings=(
             *factor_findings(definition, factorial, sentences),
             *segment_findings(definition, reading, segments, sentences),

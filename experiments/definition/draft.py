@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from experiments.definition.arms import Arms
 from experiments.definition.audience import Assignment, Audience, Holdout, Send, Source
+from experiments.definition.delivery import Delivery
 from experiments.definition.features import Feature
 from experiments.definition.goals import Decision, Design, Goals
 from experiments.definition.metrics import FormulaMetric, Metric, RatioMetric
@@ -49,6 +50,7 @@ class Draft:
     assignment: Assignment | None
     send: Send | None
     goals: Goals | None
+    delivery: Delivery | None
     design: Design | None
     decision: Decision | None
     uplift: Uplift | None

@@ -11,6 +11,7 @@ from pydantic import Field, PrivateAttr
 from experiments.definition.arms import Arm, Arms
 from experiments.definition.audience import Assignment, Audience, Holdout, Send, Source
 from experiments.definition.block import Block, Name, Slug
+from experiments.definition.delivery import Delivery
 from experiments.definition.features import Feature
 from experiments.definition.goals import Decision, Design, Goals
 from experiments.definition.metrics import BinaryMetric, CountMetric, Metric, SumMetric
@@ -62,6 +63,8 @@ class Definition(Block):
     """What is measured."""
     goals: Goals
     """The metrics' roles."""
+    delivery: Delivery | None = None
+    """Whom the messages reached."""
     design: Design = Design()
     """Effect, error rates, family and looks that the test was planned with."""
     decision: Decision

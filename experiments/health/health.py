@@ -8,6 +8,7 @@ from experiments.assignment.assigned import Assigned
 from experiments.assignment.entry import is_entry_over
 from experiments.documents import CheckStatus, HealthCheck
 from experiments.experiment import Experiment
+from experiments.health.delivery import DeliveryHealth
 from experiments.health.outcomes import OutcomeHealth
 from experiments.health.split import SplitHealth
 from experiments.health.telling import HealthWording
@@ -25,7 +26,8 @@ def check_health(
     """Every check that applies, in the order in which people read them.
 
     The split (`arm_missing, sample_ratio, sample_ratio_by_segment, sample_ratio_by_day, duplicates,
-    sample_below_plan`), the outcomes (`window_open, heavy_tails, missingness, interference`), and for arms that
+    sample_below_plan`), the outcomes (`window_open, heavy_tails, missingness, interference`), delivery (`differential_delivery,
+    control_reached`), and for arms that
     Offerwise drew whether the definition still is the one that was locked (`definition_changed`). A p-value below
     `invalid_if.srm_p_below` (below .001 for missingness) fails, one below .01 warns.
     """
@@ -37,6 +39,7 @@ def check_health(
         *SplitHealth(definition, measurement, wording).checks(),
         *OutcomeHealth(definition, measurement, wording, still_entering=still_entering).checks(),
     ]
+    checks += DeliveryHealth(definition, measurement, wording).checks()
     if not assigned.recorded:
         checks.append(_definition_changed(wording, [key for key, _, _ in assigned.differences]))
     return tuple(checks)

@@ -62,6 +62,8 @@ class MetricMoments:
             nothing is capped.
         dropped: Arm to its members left out because their value is missing (`missing: drop`).
         clusters: Cell (without strata) to the sums by unit of assignment; None where that is the member.
+        with_delivery: Arm to the moments of `value` together with the metric that says who was reached; None for a
+            ratio, and where the definition does not say who was.
     """
 
     metric: str
@@ -74,6 +76,7 @@ class MetricMoments:
     raw: Mapping[str, Moments] | None
     dropped: Mapping[str, int]
     clusters: Mapping[Cell, ClusterSums] | None = None
+    with_delivery: Mapping[str, Moments] | None = None
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -186,6 +189,7 @@ class _Asked:
     denominator: str | None
     raw: tuple[str, ...]
     cap: float | None
+    with_delivery: tuple[str, ...]
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -196,6 +200,7 @@ def _asked(definition: Definition, units: Units, name: str) -> _Asked:
     metric = definition.metrics[name]
     parts = (metric.numerator, metric.denominator) if isinstance(metric, RatioMetric) else (name,)
     columns = [units.metric_columns[part] for part in parts]
+    reached = units.metric_columns[definition.delivery.metric] if definition.delivery else None
     raw: tuple[str, ...] = ()
     if any(part in units.raw_columns for part in parts):
         raw = tuple(dict.fromkeys(units.raw_columns.get(part, units.metric_columns[part]) for part in parts))
@@ -206,6 +211,9 @@ def _asked(definition: Definition, units: Units, name: str) -> _Asked:
         denominator=columns[1] if len(parts) == 2 else None,
         raw=raw,
         cap=units.caps.get(name),
+        with_delivery=()
+        if reached is None or len(parts) == 2
+        else tuple(dict.fromkeys((columns[0], reached))),
     )
 
 
@@ -236,17 +244,22 @@ def _moments(
 ) -> dict[str, MetricMoments]:
     covariates = tuple(units.covariate_columns.values())
     sets = [(*each.variables, *covariates) for each in asked]
-    raw_sets = [each.raw for each in asked if each.raw]
+    more = [each.raw for each in asked if each.raw]
+    more += [each.with_delivery for each in asked if each.with_delivery]
     query = MomentsQuery(
         pilots,
         frozenset(covariates),
         complete,
-        (*sets, *raw_sets),
+        (*sets, *more),
         units.numbers,
         units.binary_columns(experiment.definition),
     )
     answers = iter(query.run(experiment.engine, units.relation))
     cells = [next(answers) for _ in asked]
+    raw = {each.metric: _by_arm(next(answers), each.variables) for each in asked if each.raw}
+    delivery = {
+        each.metric: _by_arm(next(answers), each.with_delivery) for each in asked if each.with_delivery
+    }
     found: dict[str, MetricMoments] = {}
     for each, by_cell in zip(asked, cells, strict=True):
         found[each.metric] = MetricMoments(
@@ -257,8 +270,9 @@ def _moments(
             covariates=covariates,
             cells=by_cell,
             cap=each.cap,
-            raw=_by_arm(next(answers), each.variables) if each.raw else None,
+            raw=raw.get(each.metric),
             dropped=_dropped(counts, by_cell),
+            with_delivery=delivery.get(each.metric),
         )
     return found
 

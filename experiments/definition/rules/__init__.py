@@ -10,6 +10,7 @@ from experiments.definition.rules.assignment import check_assignment
 from experiments.definition.rules.audience import check_audience
 from experiments.definition.rules.contacts import check_contacts
 from experiments.definition.rules.days import check_days
+from experiments.definition.rules.delivery import check_delivery
 from experiments.definition.rules.features import check_features
 from experiments.definition.rules.goals import check_goals
 from experiments.definition.rules.metrics import check_metrics
@@ -31,6 +32,7 @@ def check(draft: Draft) -> Iterator[Problem]:
         check_assignment,
         check_metrics,
         check_goals,
+        check_delivery,
         check_policy,
     ):
         yield from rule(draft)
