@@ -51,17 +51,13 @@ def profile(experiment: Experiment, catalogue: Catalogue, snapshot: date, column
 
     A feature without a row is NULL, but counts and sums are 0. `days_since` counts calendar days in the
     definition's time zone, from the day of the first or last row to the snapshot; a stage is NULL where its
-    days are, unless `never` names one. Quantile bands are cut over all members who have a value, which are computed
-    into a temporary table for that.
+    days are, unless `never` names one. Quantile bands are cut over all members who have a value.
 
     Args:
         experiment: The experiment.
         catalogue: Its data.
         snapshot: Only rows before 00:00 of this day in the definition's time zone count.
         columns: The members' columns that are needed, by name.
-
-    Raises:
-        OutsideError: The engine fails.
     """
     definition = experiment.definition
     own = {name: f"column__{name}" for name in columns}
@@ -88,7 +84,7 @@ def profile(experiment: Experiment, catalogue: Catalogue, snapshot: date, column
     selected += [*counted.caps, *counted.kinds.values()]
     query = query.select(*(named(values[alias], alias) for alias in selected))
     if by_quantile:
-        query = _with_quantile_bands(experiment, query, by_quantile, values)
+        query = _with_quantile_bands(definition, query, by_quantile, values)
     return Profile(query, {**own, **features}, counted.caps, counted.kinds)
 
 
@@ -148,17 +144,16 @@ def _banded(definition: Definition, feature: Feature, values: Mapping[str, exp.E
 
 
 def _with_quantile_bands(
-    experiment: Experiment,
+    definition: Definition,
     query: exp.Select,
     bands: Mapping[str, Feature],
     values: Mapping[str, exp.Expr],
 ) -> exp.Select:
-    """The profile, computed once, beside the quantile cuts that it gives."""
+    """The profile beside the quantile cuts that it gives; it is named in the query, so that engines compute it once."""
     cut = {f"banded__{name}": feature for name, feature in bands.items()}
     query = query.select(
-        *(named(_banded(experiment.definition, feature, values), alias) for alias, feature in cut.items())
+        *(named(_banded(definition, feature, values), alias) for alias, feature in cut.items())
     )
-    experiment.engine.create(_VALUES, query)
     wanted = {alias: feature.bands for alias, feature in cut.items() if isinstance(feature.bands, int)}
     cuts = quantile_cuts(_VALUES, wanted).subquery(_CUTS)
     banded = [
@@ -171,4 +166,9 @@ def _with_quantile_bands(
         for (alias, feature), name in zip(cut.items(), bands, strict=True)
     ]
     known = [column(name, _VALUES) for name in query.named_selects if name not in cut]
-    return exp.select(*known, *banded).from_(relation(_VALUES)).join(cuts, join_type="cross")
+    return (
+        exp.select(*known, *banded)
+        .from_(relation(_VALUES))
+        .join(cuts, join_type="cross")
+        .with_(exp.to_identifier(_VALUES, quoted=True), as_=query)
+    )
