@@ -53,6 +53,33 @@ def paired_gain(scores: Array, arms: Integers, baseline: Integers) -> Estimate:
     return estimate_mean(policy_scores(scores, arms) - policy_scores(scores, baseline))
 
 
+def weighted_value(
+    arm: Integers, value: Array, propensity: Array, chosen: Integers
+) -> tuple[Estimate, Estimate]:
+    """The value of a policy from the members who happen to be in the arm that it gives them: no model enters.
+
+    Horvitz and Thompson (1952): the mean of 1{A = chosen} Y / e; and Hájek (1971): the same divided by the mean of the
+    weights, which does not depend on where the value has its zero. Both are noisier than `policy_value` and check it.
+
+    Args:
+        arm: Shape (n,): the arm of each member.
+        value: Shape (n,): what was observed.
+        propensity: Shape (n,): the probability with which the member came into its arm.
+        chosen: Shape (n,): the arm that the policy gives it.
+
+    Returns:
+        The inverse-propensity-weighted estimate, and the self-normalised one.
+    """
+    weights = np.where(arm == chosen, 1 / propensity, 0.0)
+    plain = estimate_mean(weights * value)
+    total = float(weights.mean())
+    if total == 0:
+        return plain, Estimate(0.0, 0.0)
+    normalised = plain.value / total
+    rest = estimate_mean(weights * (value - normalised) / total)
+    return plain, Estimate(normalised, rest.std_error)
+
+
 def qini(priority: Array, gain: Array) -> float:
     """Qini coefficient: area between the gain of treating the best-ranked share q and that of a random share q.
 
@@ -84,6 +111,46 @@ def autoc(priority: Array, gain: Array) -> float:
     """
     excess = _excess(priority, gain)
     return float((np.cumsum(excess) / np.arange(1, len(excess) + 1)).mean())
+
+
+def qini_estimate(priority: Array, gain: Array) -> Estimate:
+    """`qini` with its standard error, which knows that the ranks are estimated too.
+
+    With R the share of members ranked above, ties halved, the coefficient is E[gain (1/2 - R)], a U-statistic; a member
+    enters by its own gain and by the ranks of all below it (Hoeffding 1948).
+    """
+    above, centred = _rank_from_top(priority), gain - gain.mean()
+    below = _mean_below(priority, centred)
+    return Estimate(qini(priority, gain), _error(centred * (0.5 - above) - below))
+
+
+def autoc_estimate(priority: Array, gain: Array) -> Estimate:
+    """`autoc` with its standard error, as in `qini_estimate` for E[gain (-log R - 1)], its factor averaged over ties."""
+    above, centred = _rank_from_top(priority), gain - gain.mean()
+    _, group, counts = np.unique(-priority, return_inverse=True, return_counts=True)
+    ends = np.concatenate([[0.0], np.cumsum(counts) / len(gain)])
+    factor = -np.diff(np.append(0.0, ends[1:] * np.log(ends[1:]))) / np.diff(ends)
+    below = _mean_below(priority, centred / above)
+    return Estimate(autoc(priority, gain), _error(centred * factor[group] - below))
+
+
+def _rank_from_top(priority: Array) -> Array:
+    """Shape (n,): the share of members with a higher priority, and half of those with the same."""
+    _, group, counts = np.unique(-priority, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - counts / 2)[group] / len(priority))
+
+
+def _mean_below(priority: Array, terms: Array) -> Array:
+    """Shape (n,): the sum over members of lower priority, and half of those with the same, divided by n."""
+    _, group = np.unique(priority, return_inverse=True)
+    sums = np.bincount(group, weights=terms)
+    return np.asarray((np.cumsum(sums) - sums / 2)[group] / len(terms))
+
+
+def _error(terms: Array) -> float:
+    n = len(terms)
+    spread = float(terms.std(ddof=1)) if n > 1 else 0.0
+    return spread / math.sqrt(n)
 
 
 def _excess(priority: Array, gain: Array) -> Array:
