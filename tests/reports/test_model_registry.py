@@ -12,13 +12,17 @@ import pytest
 from report_examples import design, open_experiment
 
 from experiments.definition.errors import OutsideError
+from experiments.definition.policy import LearnerName
 from experiments.experiment import Experiment
 from reports.quiet_mlflow import quiet_mlflow
 from reports.registry import pointed_at, promote, register_policy, requirements, signature, synthetic_rows
 from reports.tracking import Tracker
+from tests.uplift.simulated import simulate
 from uplift.features import FeatureSpace, Kind
+from uplift.learners import fit_learner
+from uplift.outcome import fit_outcome
 from uplift.policy import CellFigures, ShippedPolicy
-from uplift.rules import Tree
+from uplift.rules import Individual, Tree
 from uplift.serving import offers
 from uplift.tree_nodes import Branch, CategorySplit, Leaf, NumberSplit
 
@@ -154,3 +158,39 @@ def test_a_real_server_registers_and_serves_the_policy(
     uri = register((experiment, tracker), policy)
     frame = MEMBERS[list(KINDS)]
     assert predicted(load(tracker, uri), frame) == list(offers(policy, frame))
+
+
+@pytest.mark.parametrize("learner", ["joint", "dr_learner"])
+def test_a_policy_that_is_a_model_gives_the_same_by_row_in_a_batch_and_reloaded(
+    store: tuple[Experiment, Tracker], learner: LearnerName
+) -> None:
+    """On unseen categories, missing values, columns that are absent, and numbers beyond everything learned from."""
+    found = simulate(4000, effects="each", seed=3, arms=3)
+    space, arms = found.sample.space, tuple(arm.id for arm in found.sample.arms)
+    rule = Individual(fit_learner(learner, found.sample, fit_outcome(found.sample)))
+    policy = ShippedPolicy(
+        definition_sha256="0" * 64,
+        value_metric="profit",
+        kind="individual",
+        proven=True,
+        arms=arms,
+        segments=("",),
+        kinds={name: "category" if name == "city" else "number" for name in space.names},
+        space=space,
+        rule=rule.banded(found.sample.members, 5),
+        cells=(),
+        held_out_gain=0.2,
+        held_out_error=0.05,
+    )
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({name: rng.normal(size=300) for name in space.names if name != "city"})
+    frame["city"] = rng.choice(np.array(["a", "b", "c", "never seen", None], dtype=object), 300)
+    frame.loc[rng.random(300) < 0.2, "x1"] = np.nan
+    frame.loc[:5, "x0"] = 1e12
+    model = load(store[1], register(store, policy))
+    expected = list(offers(policy, frame))
+    assert len(set(expected)) > 1
+    assert predicted(model, frame) == expected
+    assert predicted(model, frame.iloc[::-1]) == expected[::-1]
+    assert [predicted(model, frame.iloc[[k]])[0] for k in range(0, 300, 41)] == expected[::41]
+    assert predicted(model, frame[["city"]]) == list(offers(policy, frame[["city"]]))
