@@ -342,6 +342,8 @@ def _portable(column: exp.Expr, kind: str) -> exp.Expr:
         return exp.cast(column, exp.DType.TEXT)
     if kind in {"TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"}:
         return exp.cast(column, exp.DType.TIMESTAMP)
+    if kind == "TIMESTAMPTZ_NS":
+        return exp.cast(column, exp.DType.TIMESTAMPTZ)
     if kind in {"FLOAT", "DOUBLE"}:
         value = exp.cast(column, exp.DType.DOUBLE)
         # A comparison with NaN is pruned by a Parquet file's statistics, which leave NaN out.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
+import stat
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from experiments.definition.origin import FILE_ENDINGS
 from experiments.engines.protocol import ROW_NUMBER, ColumnType
 from experiments.engines.spark_builders import SparkBuilders, rendered
 from experiments.engines.spark_errors import in_our_words, quiet
-from experiments.engines.spark_session import Master, Session
+from experiments.engines.spark_session import Master, Session, require_session
 from experiments.engines.spill import SpillFolder
 
 if TYPE_CHECKING:
@@ -70,11 +70,15 @@ class SparkEngine(SparkBuilders):
 
     def __init__(self, spark: Master | SparkSession, *, files: Sequence[Path] = ()) -> None:
         self._closed = False
-        self._tables = 0
+        self._made = 0
         self._folders: dict[str, Path] = {}
         self._globals: list[str] = []
         self._tag = f"offerwise-{uuid4().hex}"
-        is_local = spark.is_local if isinstance(spark, Master) else _is_local(spark)
+        if isinstance(spark, Master):
+            is_local = spark.is_local
+        else:
+            require_session(spark)
+            is_local = _is_local(spark)
         folders = [path for path in files if not path.is_file() and not path.name.endswith(FILE_ENDINGS)]
         shared = None if is_local or not folders else folders[-1]
         self._scratch = SpillFolder.make(shared)
@@ -84,11 +88,15 @@ class SparkEngine(SparkBuilders):
                 if isinstance(spark, Master)
                 else Session.of_caller(spark)
             )
-            self._session.ours.addTag(self._tag)
-            if not self._session.is_local:
-                self._probe()
         except BaseException:
             self._scratch.remove()
+            raise
+        try:
+            self._session.ours.addTag(self._tag)
+            if not is_local:
+                self._probe()
+        except BaseException:
+            self.cancel_and_close()
             raise
 
     def open_source(self, name: str, table: str, *, key: str | None = None) -> Mapping[str, ColumnType]:
@@ -107,7 +115,7 @@ class SparkEngine(SparkBuilders):
     def _open_csv(self, name: str, path: Path, key: str | None) -> Mapping[str, ColumnType]:
         from experiments.engines.duckdb import DuckDBEngine
 
-        folder = self._new_folder(name)
+        folder = self._new_folder()
         reader = DuckDBEngine(files=[path, folder])
         try:
             reader.open_source(name, str(path), key=key)
@@ -154,7 +162,7 @@ class SparkEngine(SparkBuilders):
                 "name the column with the member's key",
             )
         parts = [part.strip('"`') for part in table.split(".")]
-        place = ".".join(exp.to_identifier(part, quoted=True).sql(self.dialect) for part in parts)
+        place = ".".join(map(_identifier, parts))
         with in_our_words(f"Reading {table}"):
             frame = self._table(place)
             if frame is None:
@@ -178,17 +186,17 @@ class SparkEngine(SparkBuilders):
         return ours.table(place) if ours.catalog.tableExists(place) else None
 
     def _expose(self, name: str, frame: DataFrame) -> Mapping[str, ColumnType]:
-        frame.createOrReplaceTempView(name)
+        frame.createOrReplaceTempView(_identifier(name))
         return self.columns(name)
 
     def create(self, name: str, query: exp.Query) -> None:
         """A folder of Parquet files, which goes with the session; or with the next table of that name."""
-        folder = self._new_folder(name)
+        folder = self._new_folder()
         with in_our_words("Computing in Spark"):
             frame = self._typed(query)
             frame.write.parquet(_uri(folder / "rows"))
             written = self._session.ours.read.schema(frame.schema).parquet(_exactly(folder / "rows"))
-            written.createOrReplaceTempView(name)
+            written.createOrReplaceTempView(_identifier(name))
         before = self._folders.get(name)
         self._folders[name] = folder
         if before is not None:
@@ -197,7 +205,7 @@ class SparkEngine(SparkBuilders):
     def columns(self, name: str) -> Mapping[str, ColumnType]:
         """The columns that Spark's catalogue tells."""
         with in_our_words("Reading the columns of a relation in Spark"):
-            found = self._session.ours.table(exp.to_identifier(name, quoted=True).sql(self.dialect))
+            found = self._session.ours.table(_identifier(name))
             return {column: column_type(kind) for column, kind in found.dtypes}
 
     def rows(self, query: exp.Query) -> list[tuple[Any, ...]]:
@@ -215,7 +223,7 @@ class SparkEngine(SparkBuilders):
         """Spark writes parts, in the order of the rows, which are then put together into one file beside `path`."""
         from experiments.engines.duckdb import DuckDBEngine
 
-        folder = self._new_folder("written")
+        folder = self._new_folder()
         try:
             with in_our_words(f"Writing {path}"):
                 rows = _write_parts(self._typed(query), folder / "parts")
@@ -238,7 +246,7 @@ class SparkEngine(SparkBuilders):
                 if paths
                 else self._typed(exp.select("*").from_(like.subquery("nothing")).limit(0))
             )
-            frame.createOrReplaceTempView(name)
+            frame.createOrReplaceTempView(_identifier(name))
 
     def cancel_and_close(self) -> None:
         """Cancel what runs, stop Spark where it was started here, and remove the scratch folder."""
@@ -266,21 +274,26 @@ class SparkEngine(SparkBuilders):
         ]
         return frame.selectExpr(*map(rendered, columns))
 
-    def _new_folder(self, name: str) -> Path:
-        self._tables += 1
-        return Path(tempfile.mkdtemp(prefix=f"{self._tables}-", dir=self._scratch.path)) / name
+    def _new_folder(self) -> Path:
+        """A folder as open as the one around it: the workers of a cluster may be another user."""
+        self._made += 1
+        folder = self._scratch.path / str(self._made)
+        folder.mkdir()
+        folder.chmod(stat.S_IMODE(self._scratch.path.stat().st_mode))
+        return folder
 
     def _probe(self) -> None:
         """What workers write must be seen here: rows in folders of their own would be lost without a word."""
         from experiments.engines.duckdb import DuckDBEngine
 
-        folder = self._new_folder("probe")
+        folder = self._new_folder()
         with in_our_words("Looking whether the workers of Spark share the folder of --out"):
             frame = self._session.ours.range(0, _PROBE_ROWS, 1, 8)
-            rows = _write_parts(frame, folder)
+            rows = _write_parts(frame, folder / "parts")
         reader = DuckDBEngine(files=[folder])
         try:
-            reader.read_files("parts", sorted(folder.glob("part-*.parquet")), exp.select("1"))
+            parts = sorted((folder / "parts").glob("part-*.parquet"))
+            reader.read_files("parts", parts, exp.select("1"))
             _refuse_loss(reader.rows(exp.select(exp.Count(this=exp.Star())).from_("parts"))[0][0], rows)
         finally:
             reader.cancel_and_close()
@@ -354,6 +367,11 @@ def _plain(value: Any) -> Any:
     """Instants in the one zone that all engines give."""
     is_instant = isinstance(value, datetime) and value.tzinfo is not None
     return value.astimezone(UTC) if is_instant else value
+
+
+def _identifier(name: str) -> str:
+    """A name for Spark's own methods, which read names as SQL."""
+    return exp.to_identifier(name, quoted=True).sql("spark")
 
 
 def _quoted(column: str) -> exp.Column:

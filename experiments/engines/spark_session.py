@@ -134,7 +134,12 @@ class Session:
 
     @classmethod
     def of_caller(cls, session: SparkSession) -> Session:
-        """A session beside the caller's, in the same application; theirs is neither changed nor stopped."""
+        """A session beside the caller's, in the same application; theirs is neither changed nor stopped.
+
+        Raises:
+            InputError: It is no session, or one of Spark Connect.
+        """
+        require_session(session)
         with in_our_words("Opening a session of Spark"):
             return cls(_own(session), session, owns_context=False)
 
@@ -205,6 +210,22 @@ def _require_pyspark() -> None:
         ) from error
 
 
+def require_session(session: object) -> None:
+    """Refuse what is no session of Spark in this process.
+
+    Raises:
+        InputError: It is something else, such as a session of Spark Connect.
+    """
+    _require_pyspark()
+    with quiet():
+        from pyspark.sql import SparkSession
+    if not isinstance(session, SparkSession):
+        raise InputError.single(
+            f"`engine` is neither a URL nor a session of Spark in this process ({type(session).__name__})",
+            f"give {_URL}, or a session that is not one of Spark Connect",
+        )
+
+
 def _require_java() -> None:
     home = os.environ.get("JAVA_HOME")
     if not shutil.which(str(Path(home, "bin", "java")) if home else "java"):
@@ -222,7 +243,7 @@ def _require_master(master: Master) -> None:
         with suppress(OSError), socket.create_connection((host, int(port)), _REACHED_WITHIN):
             return
     raise OutsideError(
-        f"Could not reach the Spark master of {master.name}",
+        "Could not reach the Spark master that --engine names",
         "Nothing was changed",
         "Check the address and that the master runs, then run the same command again",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
@@ -41,6 +42,9 @@ class SpillFolder:
             around.mkdir(parents=True, exist_ok=True)
             _sweep(around)
             path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=around))
+            if parent is not None:
+                # Other users may have to write there, as they may beside it.
+                path.chmod(stat.S_IMODE(parent.stat().st_mode))
             lock = os.open(path / _IN_USE, os.O_CREAT | os.O_RDWR, 0o600)
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError as error:

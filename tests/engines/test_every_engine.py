@@ -147,11 +147,17 @@ def test_times_of_parquet_files_of_other_writers(engine: Engine, tmp_path: Path,
     from pyarrow import parquet
 
     local = datetime(2026, 1, 2, 3, 4, 5)  # noqa: DTZ001 - a time without zone
-    table = pa.table({unit: pa.array([local, None], pa.timestamp(unit)) for unit in ("ns", "us", "ms")})
-    parquet.write_table(table, tmp_path / "m.parquet", use_deprecated_int96_timestamps=old_form)
-    columns = engine.open_source("m", str(tmp_path / "m.parquet"))
-    assert set(columns.values()) == {ColumnType.TIMESTAMP}
-    assert sorted(everything(engine, "m"), key=str) == [(None,) * 3, (local,) * 3]
+    columns = {unit: pa.array([local, None], pa.timestamp(unit)) for unit in ("ns", "us", "ms")}
+    moment = local.replace(tzinfo=UTC)
+    if not old_form:
+        columns |= {f"z{unit}": pa.array([moment, None], pa.timestamp(unit, "UTC")) for unit in ("ns", "ms")}
+    parquet.write_table(pa.table(columns), tmp_path / "m.parquet", use_deprecated_int96_timestamps=old_form)
+    found = engine.open_source("m", str(tmp_path / "m.parquet"))
+    assert found == {
+        name: ColumnType.INSTANT if name.startswith("z") else ColumnType.TIMESTAMP for name in columns
+    }
+    rows = sorted(everything(engine, "m"), key=str)
+    assert rows == [(None,) * len(columns), (local,) * 3 + (moment,) * (len(columns) - 3)]
 
 
 @pytest.mark.parametrize(
