@@ -11,11 +11,30 @@ from experiments.documents import GuardrailResult, Reason
 
 
 @dataclass(frozen=True)
+class Interval:
+    """An estimate with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class EffectGroup:
+    """Members whose predicted effects are alike: the mean prediction, and what came true."""
+
+    members: int
+    predicted: float
+    realised: Interval
+
+
+@dataclass(frozen=True)
 class Learner:
     """One learner on members that it was not fitted on.
 
-    `policy_value` is the value per member of giving everybody the arm with the largest predicted effect; `qini` and `auuc`
-    say, by arm, how well its predictions rank members for that arm against control.
+    `policy_value` is the value per member of giving everybody the arm with the largest predicted effect; `qini`, `auuc` and
+    `autoc` say, by arm, how well its predictions rank members for that arm against control. `slope` is the share of predicted
+    differences that came true (best linear projection), `groups` are tenths of the members by predicted effect.
     """
 
     name: LearnerName
@@ -25,6 +44,10 @@ class Learner:
     qini: Mapping[str, float]
     auuc: Mapping[str, float]
     seconds: float
+    qini_interval: Mapping[str, Interval] = field(default_factory=dict)
+    autoc: Mapping[str, Interval] = field(default_factory=dict)
+    slope: Mapping[str, Interval | None] = field(default_factory=dict)
+    groups: Mapping[str, tuple[EffectGroup, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -41,7 +64,8 @@ class Policy:
     """One kind of policy on members that it was not learned from.
 
     `value` is a level per member; gains are paired differences, `gain_low` and `gain_high` the 95 % interval of the one over the
-    best single arm. `stability` is the share of members whose offer the folds' policies do not agree on.
+    best single arm. `stability` is the share of members whose offer the folds' policies do not agree on. `value_ipw` and
+    `value_self_normalised` are the value by weights alone, without a model.
     """
 
     kind: PolicyKind
@@ -55,6 +79,8 @@ class Policy:
     gain_high: float
     proven: bool = False
     stability: float | None = None
+    value_ipw: Interval | None = None
+    value_self_normalised: Interval | None = None
 
 
 @dataclass(frozen=True)

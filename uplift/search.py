@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from experiments.definition.policy import LearnerName, PolicyKind
+from experiments.definition.policy import PolicyKind
 from experiments.experiment import Experiment
-from uplift.crossfit import Arena, Contest, LearnerRecord, Plan
-from uplift.documents import Chosen, Learner, Policy, SegmentOffer, Uplift
-from uplift.evaluation import Estimate, auuc, estimate_mean, policy_scores, policy_value, qini
+from uplift.crossfit import Arena, Contest, Plan
+from uplift.documents import Chosen, SegmentOffer, Uplift
+from uplift.evaluation import Estimate, estimate_mean, policy_scores
 from uplift.evidence import open_evidence, value_metric_of
 from uplift.explanation import drivers, resampled_share, tree_nodes
 from uplift.features import Array
@@ -24,6 +23,7 @@ from uplift.rules import Everybody, Individual, Rule
 from uplift.sample import LearningSample
 from uplift.sentences import PolicyWords
 from uplift.sql import arm_case
+from uplift.valuation import valued_learner, valued_policy
 
 NOBODY = Everybody(0)
 
@@ -94,10 +94,10 @@ def find_policy(experiment: Experiment, value: str | None = None) -> UpliftResul
         experiment=definition.id,
         value_metric=metric,
         learners=tuple(
-            _learner(name, record, contest.scores, sample) for name, record in contest.learners.items()
+            valued_learner(name, record, contest.scores, sample) for name, record in contest.learners.items()
         ),
         heterogeneity=heterogeneity,
-        policies=tuple(_policy(each, rules, contest, words) for each in gate.contenders),
+        policies=tuple(valued_policy(each, rules, contest, sample, words) for each in gate.contenders),
         chosen=Chosen(
             kind, words.reason(gate, kind, single, reading.members, barred), _sql(experiment, policy)
         ),
@@ -124,42 +124,6 @@ def find_policy(experiment: Experiment, value: str | None = None) -> UpliftResul
     if metric == definition.goals.value_metric:
         save_policy(policy, experiment.workspace)
     return UpliftResult(document, policy, contest.scores, sample)
-
-
-def _learner(name: LearnerName, record: LearnerRecord, scores: Array, sample: LearningSample) -> Learner:
-    value = policy_value(scores, record.effects.argmax(axis=1))
-    low, high = value.interval()
-    gains = scores - scores[:, :1]
-    arms = list(enumerate(sample.arms))[1:]
-    return Learner(
-        name=name,
-        policy_value=value.value,
-        low=low,
-        high=high,
-        qini={arm.id: qini(record.effects[:, k], gains[:, k]) for k, arm in arms},
-        auuc={arm.id: auuc(record.effects[:, k], gains[:, k]) for k, arm in arms},
-        seconds=record.seconds,
-    )
-
-
-def _policy(
-    each: Contender, rules: Mapping[PolicyKind, Rule], contest: Contest, words: PolicyWords
-) -> Policy:
-    low, high = each.value.interval()
-    gain_low, gain_high = each.over_single.interval()
-    return Policy(
-        kind=each.kind,
-        detail=words.detail(each, rules.get(each.kind), contest.favourite),
-        value=each.value.value,
-        low=low,
-        high=high,
-        gain_over_control=each.over_control.value,
-        gain_over_best_single_arm=each.over_single.value,
-        gain_low=gain_low,
-        gain_high=gain_high,
-        proven=each.proven,
-        stability=contest.stability.get(each.kind),
-    )
 
 
 def _ship(
