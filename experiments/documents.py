@@ -383,7 +383,7 @@ class AssignmentFiles:
 
 @dataclass(frozen=True)
 class Assignment:
-    """`assign --json`."""
+    """`assign --json`; `salt` draws the arms, the one that was accepted where they were drawn again until they were alike."""
 
     experiment: str
     eligible: int
@@ -394,6 +394,7 @@ class Assignment:
     files: AssignmentFiles
     rules: tuple[RuleRemoval, ...] = ()
     contact_levels: tuple[ContactLevel, ...] = ()
+    salt: str | None = None
     mlflow_run_id: str | None = None
     schema: str = "offerwise.assignment/1"
 

@@ -46,6 +46,11 @@ class Workspace:
         return self.root / "definition.lock.json"
 
     @property
+    def rerandomisation(self) -> Path:
+        """The salt that was accepted where arms are drawn until they are alike, and how alike they are."""
+        return self.root / "rerandomisation.json"
+
+    @property
     def looks(self) -> Path:
         """The ledger of the looks that were taken, and of what they spent."""
         return self.root / "looks.json"

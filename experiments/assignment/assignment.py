@@ -11,6 +11,7 @@ from experiments.assignment.entry import refuse_day
 from experiments.assignment.ledger import Ledger, hold, ledger_rows
 from experiments.assignment.locked import differing_keys, refuse_changes
 from experiments.assignment.open_ledger import open_ledger
+from experiments.assignment.rerandomise import accepted_salt, rerandomise
 from experiments.assignment.send import send_days, write_send_lists
 from experiments.audience.audience import Audience, build_audience, snapshot_of
 from experiments.audience.exclusive_group import refuse_before_others
@@ -68,6 +69,7 @@ def assign(experiment: Experiment) -> Assignment:
         files=AssignmentFiles(ledger.place, {arm: str(path) for arm, path in lists.items()}),
         rules=audience.rules,
         contact_levels=audience.contact_levels,
+        salt=accepted_salt(experiment),
     )
 
 
@@ -89,8 +91,18 @@ def _add_batch(experiment: Experiment, audience: Audience, ledger: Ledger) -> No
     room = None if wanted is None else max(0, wanted - before.members)
     ledger.read(_LEDGER)
     experiment.progress("Drawing arms")
-    create_entering(experiment, audience, _LEDGER, room)
-    draw = Draw(experiment, batch=before.batches)
+    salt = accepted_salt(experiment) if before.exists else definition.salt
+    settings = definition.assignment.rerandomise
+    if settings is not None and not before.exists:
+        salt = rerandomise(
+            experiment,
+            settings,
+            audience,
+            lambda tried: create_entering(experiment, audience, _LEDGER, room, tried),
+        )
+    else:
+        create_entering(experiment, audience, _LEDGER, room, salt)
+    draw = Draw(experiment, before.batches, salt)
     members, rows = draw.drawn()
     if members == 0:
         if not before.exists:

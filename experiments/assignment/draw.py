@@ -20,10 +20,17 @@ _RANKED = "ranked"
 
 @dataclass(frozen=True)
 class Draw:
-    """The arms of one batch, over the relation of those who enter."""
+    """The arms of one batch, over the relation of those who enter.
+
+    Attributes:
+        experiment: The experiment.
+        batch: The number of the batch, from 0.
+        salt: What draws the arms.
+    """
 
     experiment: Experiment
     batch: int
+    salt: str
 
     def drawn(self) -> tuple[int, exp.Select]:
         """How many enter, and them with `arm`, `propensity` and `planned_send_at`."""
@@ -95,7 +102,7 @@ class Draw:
 
         Members of one unit have one rank; units that have an arm already stand apart.
         """
-        engine, salt = self.experiment.engine, self.experiment.definition.salt
+        engine, salt = self.experiment.engine, self.salt
         shares = [arm.share for arm in self.experiment.definition.all_arms]
         known = [column(ARM_OF_UNIT, ENTERING)] if self._ranks_units else []
         key = column("drawn_by" if self._ranks_units else "member", ENTERING)

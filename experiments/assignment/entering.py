@@ -25,7 +25,9 @@ def ranks_units(definition: Definition) -> bool:
     return definition.audience.unit is not None and definition.assignment.method == "stratified"
 
 
-def create_entering(experiment: Experiment, audience: Audience, ledger: str, room: int | None) -> None:
+def create_entering(
+    experiment: Experiment, audience: Audience, ledger: str, room: int | None, salt: str
+) -> None:
     """Create the relation of those who enter now: of a sample with limits, those with the lowest (sample hash, key).
 
     Columns: `member, segment, stratum, drawn_by` (the key of the draw: the unit's, else the member's) and
@@ -36,11 +38,12 @@ def create_entering(experiment: Experiment, audience: Audience, ledger: str, roo
         audience: Who may enter.
         ledger: The relation of those who have an arm.
         room: So many members still find room; None for all.
+        salt: What draws the arms.
 
     Raises:
         InputError: Units are ranked within strata, and one has members in several.
     """
-    experiment.engine.create(ENTERING, _entering(experiment, audience, ledger, room))
+    experiment.engine.create(ENTERING, _entering(experiment, audience, ledger, room, salt))
     if ranks_units(experiment.definition):
         _refuse_straddling(experiment)
 
@@ -66,7 +69,9 @@ def _refuse_straddling(experiment: Experiment) -> None:
         raise InputError([definition.origin.fault(("assignment", "strata"), cause, remedy)])
 
 
-def _entering(experiment: Experiment, audience: Audience, ledger: str, room: int | None) -> exp.Select:
+def _entering(
+    experiment: Experiment, audience: Audience, ledger: str, room: int | None, salt: str
+) -> exp.Select:
     definition, engine = experiment.definition, experiment.engine
     unit = definition.audience.unit
     strata = [column(name, "people") for name in definition.assignment.strata]
@@ -77,7 +82,7 @@ def _entering(experiment: Experiment, audience: Audience, ledger: str, room: int
             named(column("segment", "people"), "segment"),
             named(stratum_name(engine, strata), "stratum"),
             named(drawn_by, "drawn_by"),
-            named(arm_hash(engine, definition.salt, drawn_by), "digits"),
+            named(arm_hash(engine, salt, drawn_by), "digits"),
         )
         .from_(relation(audience.relation, "people"))
         .join(

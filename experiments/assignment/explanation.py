@@ -15,6 +15,7 @@ from experiments.assignment.entering import ranks_units
 from experiments.assignment.entry import entry_day
 from experiments.assignment.locked import differing_keys, refuse_changes
 from experiments.assignment.open_ledger import open_ledger
+from experiments.assignment.rerandomise import accepted_salt
 from experiments.assignment.send import send_days
 from experiments.assignment.strata import cumulative, rank_bounds
 from experiments.audience.audience import snapshot_of
@@ -194,7 +195,8 @@ def _with_arm(experiment: Experiment, catalogue: Catalogue, found: Explanation, 
 def _draw(experiment: Experiment, catalogue: Catalogue, member: str, drawn: Row) -> ExplainedDraw:
     definition = experiment.definition
     key = _drawn_by(experiment, catalogue, member)
-    hashed = f"{definition.salt}|{key}"
+    salt = accepted_salt(experiment)
+    hashed = f"{salt}|{key}"
     digits, arms = _md5(hashed), definition.all_arms
     if definition.assignment.method == "hash":
         bounds: list[str | int] = [bound(share) for share in cumulative([arm.share for arm in arms])]
@@ -203,8 +205,8 @@ def _draw(experiment: Experiment, catalogue: Catalogue, member: str, drawn: Row)
     batch = _first_batch(experiment, ranked, key) if ranks_units(definition) else int(drawn["batch"])
     stratum = str(drawn["stratum"])
     rank, members = _rank(experiment, ranked, (digits, key), stratum, batch)
-    ends = rank_bounds([arm.share for arm in arms], members, definition.salt, stratum, batch)
-    offset = f"{definition.salt}|{stratum}|{batch}"
+    ends = rank_bounds([arm.share for arm in arms], members, salt, stratum, batch)
+    offset = f"{salt}|{stratum}|{batch}"
     return ExplainedDraw(
         "stratified",
         hashed,
@@ -275,7 +277,7 @@ def _rank(
     """The rank of (digits, key) in a stratum and batch, and how many are ranked there."""
     engine = experiment.engine
     key = engine.collated(column("key"))
-    digits = engine.collated(arm_hash(engine, experiment.definition.salt, column("key")))
+    digits = engine.collated(arm_hash(engine, accepted_salt(experiment), column("key")))
     own_digits, own_key = (engine.collated(exp.Literal.string(text)) for text in own)
     is_before = exp.or_(
         exp.LT(this=digits, expression=own_digits),

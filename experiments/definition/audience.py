@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from experiments.definition.block import Block, ColumnName, ExactShare, Slug
+from experiments.definition.block import Block, ColumnName, ExactShare, Probability, Slug
 from experiments.definition.contact_policy import ContactCap, ContactKind, ContactPolicy
 from experiments.definition.errors import BadValueError
 from experiments.definition.expressions import OTHERWISE, Expression
@@ -159,6 +159,17 @@ Label = Annotated[str, BeforeValidator(_label), WithJsonSchema({"type": ["string
 """A value of a column, as text."""
 
 
+class Rerandomise(Block):
+    """Draw the first batch again until the arms are alike on covariates."""
+
+    covariates: tuple[str, ...] = Field(min_length=1)
+    """What arms are to be alike on; each stands in `design.covariates` too, so that inference knows of it."""
+    accept: Probability = 0.1
+    """About this part of all draws is alike enough."""
+    max_draws: int = Field(default=100, ge=1, le=10_000)
+    """So many draws are made at most."""
+
+
 class Assignment(Block):
     """How arms are drawn, or where the arms that another system drew are read."""
 
@@ -170,6 +181,8 @@ class Assignment(Block):
     """What draws the arms; the id when absent."""
     sample_size: int | None = Field(default=None, gt=0)
     """So many eligible members are assigned; all when absent."""
+    rerandomise: Rerandomise | None = None
+    """Draw again until the arms are alike on covariates; drawn once when absent."""
     from_: str | None = Field(default=None, alias="from")
     """The source with the recorded arms."""
     column: ColumnName | None = None

@@ -65,7 +65,7 @@ def _check_recorded(draft: Draft, assignment: Assignment) -> Iterator[Problem]:
         yield unknown_source(draft, (*key, "from"), assignment.from_)
     if assignment.column is None:
         yield Problem(key, "`recorded` needs `column`", "name the column with the recorded arms")
-    for name in ("salt", "sample_size"):
+    for name in ("salt", "sample_size", "rerandomise"):
         if getattr(assignment, name) is not None:
             yield Problem((*key, name), "has no meaning for arms that were recorded", "delete it")
     if assignment.values is not None and draft.sound("arms") and draft.arms and draft.arms.resolved[1:]:
@@ -102,6 +102,7 @@ def _check_drawn(draft: Draft, assignment: Assignment) -> Iterator[Problem]:
                 "delete it, or write `method: recorded`",
             )
     yield from _check_journey(draft, assignment)
+    yield from _check_rerandomise(draft, assignment)
     events = [name for name in draft.metrics if draft.is_event_metric(name)]
     if events and draft.send is None and draft.sound("send"):
         yield Problem(
@@ -137,6 +138,27 @@ def _check_journey(draft: Draft, assignment: Assignment) -> Iterator[Problem]:
         cause = "members would enter for ever: there is neither `assignment.sample_size` nor `audience.until`"
         remedy = "add one of them, so that the test has an end"
         yield Problem(("audience", "snapshot"), cause, remedy)
+
+
+def _check_rerandomise(draft: Draft, assignment: Assignment) -> Iterator[Problem]:
+    """What is balanced by design is adjusted for, and there is one draw to balance."""
+    settings = assignment.rerandomise
+    if settings is None:
+        return
+    key: KeyPath = ("assignment", "rerandomise")
+    adjusted = draft.design.covariates if draft.design else ()
+    for index, name in enumerate(settings.covariates):
+        if name in settings.covariates[:index]:
+            yield Problem((*key, "covariates", index), f"`{name}` stands twice", "delete one of them")
+        elif name not in adjusted and draft.sound("design"):
+            cause = f"`{name}` is not adjusted for, so that intervals would be too wide"
+            yield Problem((*key, "covariates", index), cause, "add it to `design.covariates`")
+    if draft.audience is not None and draft.audience.unit is not None:
+        cause = f"`{draft.audience.unit}` is assigned together, and only members are drawn again"
+        yield Problem(key, cause, "delete it, or delete `audience.unit`")
+    if draft.audience is not None and draft.audience.is_daily:
+        cause = "members enter day by day, and the arms of a few members cannot be balanced"
+        yield Problem(key, cause, "delete it")
 
 
 def _check_send(draft: Draft, send: Send) -> Iterator[Problem]:
