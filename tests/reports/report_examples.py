@@ -18,7 +18,9 @@ from experiments.documents import (
     Balance,
     Bayes,
     ComparisonWithBest,
+    ComplierRow,
     CurvePoint,
+    DeliveredShare,
     Design,
     Effect,
     FactorialTerm,
@@ -289,6 +291,14 @@ def analysis(experiment: Experiment, status: VerdictStatus = "rollout") -> Analy
             ComparisonWithBest("profit", "care", 0.137, 0.0, 0.25, may_be_best=True, is_best=True),
             ComparisonWithBest("profit", "urgent", -0.137, -0.25, 0.0, may_be_best=False, is_best=False),
             ComparisonWithBest("profit", "gift", -0.643, None, None, may_be_best=True, is_best=False),
+        ),
+        delivery=(
+            DeliveredShare("control", 30_000, 0, 0.0),
+            *(DeliveredShare(arm, 30_000, 24_300, 0.81) for arm in ARMS),
+        ),
+        compliers=(
+            ComplierRow("profit", "care", 0.81, 0.32, 0.18, 0.46, 0.07, one_sided=True),
+            ComplierRow("profit", "gift", 0.0, None, None, None, None, one_sided=True),
         ),
         findings=(
             Finding("factors", "factors_some", "profit", "For profit this matters: copy <adjusted>."),

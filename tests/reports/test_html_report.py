@@ -238,3 +238,17 @@ def test_a_stated_prior_findings_and_curves_stand_in_the_report(tmp_path: Path) 
     assert "may be the best" in page
     assert page.count('class="forest curve"') == 2
     assert "detectable-days-title" in page
+
+
+def test_the_effect_on_those_reached_says_what_it_rests_on(tmp_path: Path) -> None:
+    experiment = open_experiment(tmp_path)
+    document = analysis(experiment)
+    page = render_report(experiment, document)
+    assert "Whom the messages reached" in page
+    assert "nobody of control was reached" in page
+    assert "hardly more members than control" in page
+    mixed = tuple(dataclasses.replace(line, one_sided=False) for line in document.compliers)
+    page = render_report(experiment, dataclasses.replace(document, compliers=mixed))
+    assert "keeps nobody from being reached" in page
+    page = render_report(experiment, dataclasses.replace(document, delivery=(), compliers=()))
+    assert "Whom the messages reached" not in page
