@@ -174,6 +174,17 @@ def assign(
 
 @app.command()
 @with_options
+def monitor(file: File, options: Options) -> None:
+    """Health only: split, delivery and guardrail alarms; no effects before the window closes."""
+    with _running(file, options) as run:
+        document = run.journey.monitor()
+        run.answer(document)
+    if document.needs_action:
+        raise typer.Exit(RefusedError.exit_code)
+
+
+@app.command()
+@with_options
 def analyze(file: File, options: Options) -> None:
     """Effects, verdict, report and MLflow run."""
     with _running(file, options) as run:

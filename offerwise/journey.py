@@ -26,6 +26,7 @@ from experiments.files import write_whole
 if TYPE_CHECKING:
     from experiments.assignment.explanation import Explanation
     from experiments.engines.script import Warehouse
+    from experiments.monitor import Monitoring
     from experiments.simulation.documents import Simulation
     from reports.tracking import Tracker
     from uplift.documents import Rollout, Uplift
@@ -96,6 +97,15 @@ class Journey:
         from experiments.assignment.explanation import explain_assignment
 
         return explain_assignment(self.experiment, member)
+
+    def monitor(self) -> Monitoring:
+        """Health only, kept as `monitor.json`; see `experiments.monitor.monitor`. It logs no run."""
+        from experiments.monitor import monitor
+
+        path = self.experiment.workspace.document("monitor")
+        found = dataclasses.replace(monitor(self.experiment), files={"monitor": str(path)})
+        write_whole(path, to_json(found))
+        return found
 
     def analyze(self) -> Analysis:
         """Effects, verdict and report, kept as `analysis.json`; see `experiments.analysis.analyze`."""

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from experiments.assignment.explanation import Explanation
+    from experiments.monitor import Monitoring
     from experiments.simulation.documents import Simulation
     from reports.headline import Headline
     from uplift.documents import Rollout, Uplift
 
 Shown: TypeAlias = Union[
-    Validation, Design, Assignment, "Explanation", Analysis, "Uplift", "Rollout", "Simulation"
+    Validation, Design, Assignment, "Explanation", "Monitoring", Analysis, "Uplift", "Rollout", "Simulation"
 ]
 """The documents that a command answers with."""
 
@@ -41,6 +42,7 @@ _VERDICTS: Sequence[tuple[str, str]] = (
 def show(console: Console, document: Shown, experiment: Experiment) -> None:
     """Show the document of any command."""
     from experiments.assignment.explanation import Explanation
+    from experiments.monitor import Monitoring
     from experiments.simulation.documents import Simulation
     from uplift.documents import Rollout, Uplift
 
@@ -53,6 +55,8 @@ def show(console: Console, document: Shown, experiment: Experiment) -> None:
             show_assign(console, document, experiment)
         case Explanation():
             show_explanation(console, document, experiment)
+        case Monitoring():
+            show_monitor(console, document, experiment)
         case Analysis():
             show_analyze(console, document, experiment)
         case Uplift():
@@ -180,6 +184,28 @@ def show_explanation(console: Console, explanation: Explanation, experiment: Exp
         draw_table(console, table)
     console.print()
     _line(console, explanation_sentence(narrator, explanation), "bold")
+
+
+def show_monitor(console: Console, monitoring: Monitoring, experiment: Experiment) -> None:
+    """Health only: checks, arms, guardrail alarms, and the state last."""
+    from reports.checks import checks_table
+    from reports.monitoring import alarms_table, monitored_arms_table
+
+    narrator = Narrator.of(experiment)
+    _heading(console, narrator.say("terminal.monitor", id=monitoring.experiment))
+    for table in (
+        checks_table(narrator, monitoring.health),
+        monitored_arms_table(narrator, monitoring),
+        alarms_table(narrator, monitoring),
+    ):
+        draw_table(console, table)
+    console.print()
+    _line(
+        console,
+        narrator.say(f"monitor.{monitoring.status}"),
+        "bold red" if monitoring.needs_action else "bold",
+    )
+    _ending(console, narrator, "", monitoring.files, None)
 
 
 def show_analyze(console: Console, analysis: Analysis, experiment: Experiment) -> None:

@@ -1,0 +1,129 @@
+"""Monitoring: is the experiment in health, and does an arm do harm; nothing of effects before the window closes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from experiments.assignment.assigned import assigned_members
+from experiments.data.catalogue import open_data
+from experiments.decision.contrasts import Contrasts
+from experiments.decision.guardrails import LEVEL, signed_limit
+from experiments.definition.arms import CONTROL
+from experiments.definition.goals import Guardrail
+from experiments.documents import HealthCheck
+from experiments.experiment import Experiment
+from experiments.health.health import check_health
+from experiments.inference.guardrails import non_inferiority
+from experiments.inference.looks import AnytimeComparison
+from experiments.measurement.measurement import Measurement, build_units, measure
+from experiments.measurement.windows import closed_members
+
+MonitorStatus = Literal["healthy", "warning", "alarm", "invalid"]
+
+
+@dataclass(frozen=True)
+class GuardrailAlarm:
+    """Whether an arm is shown to do more harm than its limit allows; the size of the difference is not told."""
+
+    metric: str
+    arm: str
+    alarm: bool
+
+
+@dataclass(frozen=True)
+class MonitoredArm:
+    """The members of an arm, and those of them whose windows have closed."""
+
+    arm: str
+    members: int
+    closed: int
+
+
+@dataclass(frozen=True)
+class Monitoring:
+    """`monitor --json`."""
+
+    experiment: str
+    definition_sha256: str
+    locked: bool
+    status: MonitorStatus
+    health: tuple[HealthCheck, ...]
+    arms: tuple[MonitoredArm, ...]
+    guardrails: tuple[GuardrailAlarm, ...]
+    files: Mapping[str, str] = field(default_factory=dict)
+    schema: str = "offerwise.monitoring/1"
+
+    @property
+    def needs_action(self) -> bool:
+        """Whether somebody must look into it now."""
+        return self.status in {"alarm", "invalid"}
+
+
+def monitor(experiment: Experiment) -> Monitoring:
+    """Check split, delivery and data of everybody assigned, and the guardrails of those whose windows have closed.
+
+    It may be asked every day: an arm is alarmed by an always-valid bound at one-sided .05 over all guardrails and arms
+    together (Bonferroni), so that however often one asks, a false alarm in the whole experiment stays that rare.
+
+    Raises:
+        InputError: The data do not fit the definition.
+        RefusedError: Nobody is assigned yet.
+        OutsideError: The engine or the disk fails, or a ledger is damaged.
+    """
+    definition = experiment.definition
+    catalogue = open_data(experiment)
+    assigned = assigned_members(experiment, catalogue)
+    closed = closed_members(experiment, assigned)
+    measurement = measure(experiment, build_units(experiment, catalogue, closed), assigned)
+    health = check_health(experiment, assigned, measurement)
+    alarms = tuple(_alarms(experiment, measurement))
+    return Monitoring(
+        experiment=definition.id,
+        definition_sha256=definition.origin.sha256,
+        locked=assigned.locked,
+        status=_status(health, alarms),
+        health=health,
+        arms=tuple(
+            MonitoredArm(arm.id, measurement.assigned_to(arm.id), measurement.members(arm.id))
+            for arm in definition.all_arms
+        ),
+        guardrails=alarms,
+    )
+
+
+def _alarms(experiment: Experiment, measurement: Measurement) -> Iterator[GuardrailAlarm]:
+    definition = experiment.definition
+    contrasts = Contrasts(measurement.metrics)
+    asked = [(rail, arm.id) for rail in definition.goals.guardrails for arm in definition.offer_arms]
+    for guardrail, arm in asked:
+        level = LEVEL / len(asked)
+        is_harmful = _does_harm(measurement, contrasts, guardrail, arm, level)
+        yield GuardrailAlarm(guardrail.metric, arm, is_harmful)
+
+
+def _does_harm(
+    measurement: Measurement, contrasts: Contrasts, guardrail: Guardrail, arm: str, level: float
+) -> bool:
+    comparison = contrasts.compare(guardrail.metric, arm, CONTROL)
+    if comparison is None or not comparison.has_test:
+        return False
+    measured = measurement.metrics[guardrail.metric]
+    events = sum(measured.arm(side).nonzero_count(measured.value) for side in (arm, CONTROL))
+    planned = measurement.assigned_to(arm) + measurement.assigned_to(CONTROL)
+    anytime = AnytimeComparison(comparison, planned, 2 * level, events)
+    relative = guardrail.limit is None
+    judged = non_inferiority(
+        anytime, signed_limit(guardrail), guardrail.better, level=level, relative=relative
+    )
+    return judged.status == "fail"
+
+
+def _status(health: tuple[HealthCheck, ...], alarms: tuple[GuardrailAlarm, ...]) -> MonitorStatus:
+    statuses = {check.status for check in health}
+    if "fail" in statuses:
+        return "invalid"
+    if any(each.alarm for each in alarms):
+        return "alarm"
+    return "warning" if "warn" in statuses else "healthy"
