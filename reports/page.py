@@ -18,6 +18,7 @@ from reports.figures import metric_charts, segment_chart
 from reports.follow_up import follow_up
 from reports.glossary import Term, methods_used, terms_used
 from reports.headline import Headline, read_headline
+from reports.held_out import calibration_table, weighted_table
 from reports.looks import looks_table, planned_looks_table
 from reports.narrator import Narrator
 from reports.plans import (
@@ -277,6 +278,8 @@ def _afterwards(narrator: Narrator, documents: Documents) -> tuple[Section, ...]
                     policy_segments_table(narrator, uplift),
                     drivers_table(narrator, uplift),
                     learners_table(narrator, uplift),
+                    weighted_table(narrator, uplift),
+                    calibration_table(narrator, uplift),
                 ),
                 texts=(TextBlock(narrator.say("uplift.sql"), uplift.chosen.sql),)
                 if uplift.chosen.sql

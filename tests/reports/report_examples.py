@@ -42,7 +42,18 @@ from experiments.engines.connect import connect
 from experiments.experiment import Experiment
 from experiments.files import Workspace
 from experiments.language import Language, Words
-from uplift.documents import Chosen, Heterogeneity, Learner, Offer, Policy, Rollout, SegmentOffer, Uplift
+from uplift.documents import (
+    Chosen,
+    EffectGroup,
+    Heterogeneity,
+    Interval,
+    Learner,
+    Offer,
+    Policy,
+    Rollout,
+    SegmentOffer,
+    Uplift,
+)
 
 ARMS = ("care", "urgent", "gift")
 SEGMENTS = ("vip", "near_dormant", "dormant")
@@ -435,6 +446,16 @@ def uplift() -> Uplift:
                 {"care": 0.021, "urgent": 0.004},
                 {"care": 0.11, "urgent": 0.05},
                 12.4,
+                qini_interval={"care": Interval(0.021, 0.01, 0.032), "urgent": Interval(0.004, -0.01, 0.018)},
+                autoc={"care": Interval(0.06, 0.03, 0.09), "urgent": Interval(0.01, -0.02, 0.04)},
+                slope={"care": Interval(0.8, 0.4, 1.2), "urgent": None},
+                groups={
+                    "care": (
+                        EffectGroup(60_000, 0.1, Interval(0.08, 0.02, 0.14)),
+                        EffectGroup(60_000, 0.3, Interval(0.31, 0.25, 0.37)),
+                    ),
+                    "urgent": (EffectGroup(120_000, 0.05, Interval(0.04, 0.0, 0.08)),),
+                },
             ),
             Learner("uplift_forest", 1.41, 1.33, 1.49, {"care": 0.011}, {"care": 0.1}, 41.0),
         ),
@@ -467,6 +488,8 @@ def uplift() -> Uplift:
                 0.21,
                 proven=True,
                 stability=0.061,
+                value_ipw=Interval(1.53, 1.30, 1.76),
+                value_self_normalised=Interval(1.54, 1.32, 1.76),
             ),
         ),
         chosen=Chosen(
