@@ -19,6 +19,7 @@ Document = TypeVar("Document")
 VerdictStatus = Literal["rollout", "no_rollout", "invalid", "too_early"]
 CheckStatus = Literal["pass", "warn", "fail"]
 GuardrailStatus = Literal["pass", "fail", "unclear"]
+MonitorStatus = Literal["healthy", "warning", "alarm", "invalid"]
 Role = Literal["primary", "secondary", "value", "guardrail"]
 
 
@@ -397,6 +398,44 @@ class Assignment:
     salt: str | None = None
     mlflow_run_id: str | None = None
     schema: str = "offerwise.assignment/1"
+
+
+@dataclass(frozen=True)
+class GuardrailAlarm:
+    """Whether an arm is shown to do more harm than its limit allows; the size of the difference is not told."""
+
+    metric: str
+    arm: str
+    alarm: bool
+
+
+@dataclass(frozen=True)
+class MonitoredArm:
+    """The members of an arm, and those of them whose windows have closed."""
+
+    arm: str
+    members: int
+    closed: int
+
+
+@dataclass(frozen=True)
+class Monitoring:
+    """`monitor --json`."""
+
+    experiment: str
+    definition_sha256: str
+    locked: bool
+    status: MonitorStatus
+    health: tuple[HealthCheck, ...]
+    arms: tuple[MonitoredArm, ...]
+    guardrails: tuple[GuardrailAlarm, ...]
+    files: Mapping[str, str] = field(default_factory=dict)
+    schema: str = "offerwise.monitoring/1"
+
+    @property
+    def needs_action(self) -> bool:
+        """Whether somebody must look into it now."""
+        return self.status in {"alarm", "invalid"}
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Iterator
 
 from experiments.assignment.assigned import assigned_members
 from experiments.data.catalogue import open_data
@@ -12,53 +10,13 @@ from experiments.decision.contrasts import Contrasts
 from experiments.decision.guardrails import LEVEL, signed_limit
 from experiments.definition.arms import CONTROL
 from experiments.definition.goals import Guardrail
-from experiments.documents import HealthCheck
+from experiments.documents import GuardrailAlarm, HealthCheck, MonitoredArm, Monitoring, MonitorStatus
 from experiments.experiment import Experiment
 from experiments.health.health import check_health
 from experiments.inference.guardrails import non_inferiority
 from experiments.inference.looks import AnytimeComparison
 from experiments.measurement.measurement import Measurement, build_units, measure
 from experiments.measurement.windows import closed_members
-
-MonitorStatus = Literal["healthy", "warning", "alarm", "invalid"]
-
-
-@dataclass(frozen=True)
-class GuardrailAlarm:
-    """Whether an arm is shown to do more harm than its limit allows; the size of the difference is not told."""
-
-    metric: str
-    arm: str
-    alarm: bool
-
-
-@dataclass(frozen=True)
-class MonitoredArm:
-    """The members of an arm, and those of them whose windows have closed."""
-
-    arm: str
-    members: int
-    closed: int
-
-
-@dataclass(frozen=True)
-class Monitoring:
-    """`monitor --json`."""
-
-    experiment: str
-    definition_sha256: str
-    locked: bool
-    status: MonitorStatus
-    health: tuple[HealthCheck, ...]
-    arms: tuple[MonitoredArm, ...]
-    guardrails: tuple[GuardrailAlarm, ...]
-    files: Mapping[str, str] = field(default_factory=dict)
-    schema: str = "offerwise.monitoring/1"
-
-    @property
-    def needs_action(self) -> bool:
-        """Whether somebody must look into it now."""
-        return self.status in {"alarm", "invalid"}
 
 
 def monitor(experiment: Experiment) -> Monitoring:

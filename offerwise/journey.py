@@ -24,9 +24,9 @@ from experiments.experiment import Experiment
 from experiments.files import write_whole
 
 if TYPE_CHECKING:
-    from experiments.assignment.explanation import Explanation
+    from experiments.assignment.documents import Explanation
+    from experiments.documents import Monitoring
     from experiments.engines.script import Warehouse
-    from experiments.monitor import Monitoring
     from experiments.simulation.documents import Simulation
     from reports.tracking import Tracker
     from uplift.documents import Rollout, Uplift

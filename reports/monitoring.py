@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.monitor import Monitoring
+from experiments.documents import Monitoring
 from reports.narrator import Narrator
 from reports.tables import Cell, Column, Table, row, words
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias, Union
 
 from rich.text import Text
 
-from experiments.documents import Analysis, Assignment, Design, Validation
+from experiments.documents import Analysis, Assignment, Design, Monitoring, Validation
 from experiments.experiment import Experiment
 from reports.grid import draw_table
 from reports.narrator import Narrator
@@ -18,14 +18,13 @@ from reports.tables import Column, Table, row, words
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from experiments.assignment.explanation import Explanation
-    from experiments.monitor import Monitoring
+    from experiments.assignment.documents import Explanation
     from experiments.simulation.documents import Simulation
     from reports.headline import Headline
     from uplift.documents import Rollout, Uplift
 
 Shown: TypeAlias = Union[
-    Validation, Design, Assignment, "Explanation", "Monitoring", Analysis, "Uplift", "Rollout", "Simulation"
+    Validation, Design, Assignment, "Explanation", Monitoring, Analysis, "Uplift", "Rollout", "Simulation"
 ]
 """The documents that a command answers with."""
 
@@ -41,8 +40,7 @@ _VERDICTS: Sequence[tuple[str, str]] = (
 
 def show(console: Console, document: Shown, experiment: Experiment) -> None:
     """Show the document of any command."""
-    from experiments.assignment.explanation import Explanation
-    from experiments.monitor import Monitoring
+    from experiments.assignment.documents import Explanation
     from experiments.simulation.documents import Simulation
     from uplift.documents import Rollout, Uplift
 

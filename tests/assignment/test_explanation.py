@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from experiments.assignment.assignment import assign
-from experiments.assignment.explanation import Explanation, explain_assignment
+from experiments.assignment.documents import Explanation
+from experiments.assignment.explanation import explain_assignment
 from experiments.definition.errors import InputError, RefusedError
 from offerwise.cli import app
 from tests.assignment import recomputed
