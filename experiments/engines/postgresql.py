@@ -188,21 +188,29 @@ class PostgreSQLEngine(PostgreSQLBuilders):
         """As Arrow, under the names that the query gives."""
         import pyarrow as pa
 
-        self._remember(query.named_selects)
         with in_our_words("Computing in PostgreSQL"):
-            schema, rows = batches(self._session, query)
-            table = pa.Table.from_batches(rows, schema)
-        return table.rename_columns([self._long_names.get(each, each) for each in table.column_names])
+            schema, rows = self._batches(query)
+            return pa.Table.from_batches(rows, schema)
+
+    def _batches(self, query: exp.Query) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """The rows of a query under the names that it gives, long ones too."""
+        import pyarrow as pa
+
+        self._remember(query.named_selects)
+        schema, rows = batches(self._session, query)
+        names = [self._long_names.get(each, each) for each in schema.names]
+        renamed = pa.schema(zip(names, schema.types, strict=True))
+        return renamed, (batch.rename_columns(names) for batch in rows)
 
     def write(self, query: exp.Query, path: Path) -> None:
-        """Through this process, a batch at a time; a text with more than 63 bytes as its name is cut in the header."""
+        """Through this process, a batch at a time."""
         with whole_file(path) as unfinished, in_our_words(f"Writing {path}"):
             if path.suffix != ".parquet":
                 write_csv(self._session, query, unfinished)
                 return
             import pyarrow.parquet as pq
 
-            schema, rows = batches(self._session, query)
+            schema, rows = self._batches(query)
             with pq.ParquetWriter(unfinished, schema, compression="zstd") as file:
                 for batch in rows:
                     file.write_batch(batch)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
+import threading
+import time
 import traceback
 from collections.abc import Iterator
 from decimal import Decimal
@@ -164,6 +167,9 @@ def test_names_longer_than_the_server_keeps_stay_apart(engine: Engine, tmp_path:
     assert list(engine.columns("n")) == [second, f"{first}x"]
     found = engine.fetch(exp.select(column(f"{first}x"), column(second)).from_("n"))
     assert found.to_pydict() == {f"{first}x": [1], second: [2]}
+    engine.write(exp.select("*").from_("n"), tmp_path / "n.parquet")
+    engine.read_files("again", [tmp_path / "n.parquet"], exp.select("*"))
+    assert list(engine.columns("again")) == [second, f"{first}x"]
 
 
 def test_files_written_hold_what_duckdb_writes(engine: Engine, tmp_path: Path) -> None:
@@ -269,3 +275,36 @@ def test_a_connection_that_is_lost_is_told_without_the_data(server: PostgreSQLSe
     with pytest.raises(OutsideError, match="Computing in PostgreSQL failed"):
         engine.rows(exp.select("1"))
     engine.cancel_and_close()
+
+
+def test_what_runs_is_cancelled_on_close(server: PostgreSQLServer) -> None:
+    engine = connect(server.url("chinese"))
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            engine.rows(exp.select(exp.Anonymous(this="pg_sleep", expressions=[exp.Literal.number(60)])))
+        except OutsideError as error:
+            raised.append(error)
+
+    sleeping = (
+        "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT PG_SLEEP%'"
+    )
+    thread = threading.Thread(target=run)
+    thread.start()
+    until = time.monotonic() + 20
+    while server.execute(sleeping, "chinese") != [(1,)] and time.monotonic() < until:
+        time.sleep(0.02)
+    engine.cancel_and_close()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert len(raised) == 1
+    while (left := server.execute(sleeping, "chinese")) != [(0,)] and time.monotonic() < until:
+        time.sleep(0.02)
+    assert left == [(0,)]
+
+
+def test_without_psycopg_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(InputError, match=r"pip install 'offerwise\[postgres\]'"):
+        connect("postgresql://owner:s3cret@127.0.0.1/plain")
