@@ -71,7 +71,16 @@ _DEFINITION: dict[str, Any] = {
         "contact_caps": [
             {"channels": ["sms"], "kind": "marketing", "max": 2, "days": 30},
             {"channels": ["sms", "wecom"], "kind": "any", "max": 3, "days": 30},
+            {"channels": ["wecom"], "kind": "care", "max": 1, "days": 7, "when": "lifecycle = 'active'"},
         ],
+        "contact_policy": {
+            "on": "lifecycle",
+            "stages": {
+                "active": {"days": 30, "care": [1, 2], "marketing": [0, 2]},
+                "silent": {"days": 20, "care": [1, None], "marketing": [1, 3]},
+            },
+        },
+        "reachable": {"sms": "opted_in", "wecom": "tier IS NOT NULL"},
         "segments": [
             {"id": "vip", "when": "UPPER(tier) IN ('VIP', 'SVIP') AND paid_365d / orders_365d > 20"},
             {"id": "lately", "when": "days_since_last <= 60 OR lifecycle = 'never'"},
