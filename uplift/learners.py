@@ -26,8 +26,9 @@ class EffectModel(Protocol):
 def fit_learner(name: LearnerName, sample: LearningSample, outcome: OutcomeModel) -> EffectModel:
     """Fit a learner on the members of `sample`.
 
-    A value in two parts enters with the amount that the outcome model expects in place of the one observed, so that a few
-    large purchases do not make effects. Propensities are handed over as the libraries mean them: P(arm | arm or control).
+    Of a value in two parts a learner sees whether members act; the amount that the outcome model expects turns its effects
+    into value, so that a few large purchases do not make effects. Propensities are handed over as the libraries mean
+    them: P(arm | arm or control).
 
     Args:
         name: The learner.
@@ -55,10 +56,19 @@ class JointEffects:
 
 @dataclass(frozen=True)
 class MetaLearner:
-    """A fitted meta-learner of causalml (Künzel et al. 2019; Kennedy 2023; Nie and Wager 2021)."""
+    """A fitted meta-learner of causalml (Künzel et al. 2019; Kennedy 2023; Nie and Wager 2021).
+
+    Attributes:
+        model: causalml's learner.
+        space: How features become numbers.
+        outcome: Turns effects on the chance of acting into value, for a value in two parts; else None.
+        pair_propensity: Shape (K - 1,): P(arm | arm or control).
+        takes_propensity: Whether it predicts with propensities.
+    """
 
     model: Any
     space: FeatureSpace
+    outcome: OutcomeModel | None
     pair_propensity: tuple[float, ...]
     takes_propensity: bool
 
@@ -70,7 +80,12 @@ class MetaLearner:
             if self.takes_propensity
             else {}
         )
-        return np.column_stack([np.zeros(len(codes)), self.model.predict(dense, **extra)])
+        found = np.column_stack([np.zeros(len(codes)), self.model.predict(dense, **extra)])
+        if self.outcome is None:
+            return found
+        parts = self.outcome.predict(codes)
+        value = parts.idle + np.clip(parts.chance[:, :1] + found, 0.0, 1.0) * parts.amount
+        return np.asarray(value - value[:, :1])
 
 
 @dataclass(frozen=True)
@@ -103,40 +118,44 @@ class UpliftForest:
         return np.asarray(value - value[:, :1])
 
 
-def steady_values(sample: LearningSample, outcome: OutcomeModel) -> Array:
-    """Shape (n,): values with the amounts that the outcome model expects of those who act."""
-    if not outcome.in_two_parts:
-        return sample.value
-    parts = outcome.predict(sample.members.codes)
-    rows = np.arange(len(sample))
-    idle = parts.idle[sample.arm]
-    return np.where(sample.value != idle, idle + parts.amount[rows, sample.arm], idle)
-
-
 def _fit_meta(name: LearnerName, sample: LearningSample, outcome: OutcomeModel) -> MetaLearner:
-    causalml = load_causalml()
-    base = _booster(sample)
     dense = sample.space.dense(sample.members.codes)
     treatment = _names(sample.arm)
-    value = steady_values(sample, outcome)
+    value = sample.value
+    if outcome.in_two_parts:
+        value = (value != outcome.idle[sample.arm]).astype(float)
     shares = _pair_propensities(sample)
     p = {_name(k): np.full(len(sample), share) for k, share in enumerate(shares, start=1)}
-    model = {
-        "s_learner": causalml.s_learner,
-        "t_learner": causalml.t_learner,
-        "x_learner": causalml.x_learner,
-        "dr_learner": causalml.dr_learner,
-        "r_learner": causalml.r_learner,
-    }[name](
-        learner=base, control_name=_name(0), **({"random_state": sample.seed} if name == "r_learner" else {})
-    )
+    model = _meta_learner(name, sample)
     if name == "dr_learner":
         model.fit(dense, treatment=treatment, y=value, p=p, seed=sample.seed)
     elif name in {"x_learner", "r_learner"}:
         model.fit(dense, treatment=treatment, y=value, p=p)
     else:
         model.fit(dense, treatment=treatment, y=value)
-    return MetaLearner(model, sample.space, shares, name in {"x_learner", "dr_learner"})
+    known = outcome if outcome.in_two_parts else None
+    return MetaLearner(model, sample.space, known, shares, name in {"x_learner", "dr_learner"})
+
+
+def _meta_learner(name: LearnerName, sample: LearningSample) -> Any:
+    """Outcomes by trees of ordinary size; effects, which are smaller than outcomes and noisier, by small trees."""
+    causalml = load_causalml()
+    outcomes, effects = _booster(sample, leaves=15, rounds=60), _booster(sample, leaves=4, rounds=30)
+    both = {"control_outcome_learner": outcomes, "treatment_outcome_learner": outcomes}
+    if name == "x_learner":
+        each = {"control_effect_learner": effects, "treatment_effect_learner": effects}
+        return causalml.x_learner(**both, **each, control_name=_name(0))
+    if name == "dr_learner":
+        return causalml.dr_learner(**both, treatment_effect_learner=effects, control_name=_name(0))
+    if name == "r_learner":
+        return causalml.r_learner(
+            outcome_learner=outcomes,
+            effect_learner=effects,
+            control_name=_name(0),
+            random_state=sample.seed,
+        )
+    kind = causalml.s_learner if name == "s_learner" else causalml.t_learner
+    return kind(learner=outcomes, control_name=_name(0))
 
 
 def _fit_forest(sample: LearningSample, outcome: OutcomeModel) -> UpliftForest:
@@ -167,12 +186,12 @@ def _pair_propensities(sample: LearningSample) -> tuple[float, ...]:
     return tuple(share / (share + shares[0]) for share in shares[1:])
 
 
-def _booster(sample: LearningSample) -> Any:
+def _booster(sample: LearningSample, *, leaves: int, rounds: int) -> Any:
     import lightgbm
 
     return lightgbm.LGBMRegressor(
-        n_estimators=60,
-        num_leaves=15,
+        n_estimators=rounds,
+        num_leaves=leaves,
         learning_rate=0.08,
         min_child_samples=max(30, len(sample) // (50 * len(sample.arms))),
         reg_lambda=5.0,

@@ -29,9 +29,7 @@ class Uplift(Block):
 
     features: tuple[str, ...] = Field(min_length=1)
     """Features or columns of members that a policy may look at."""
-    learners: tuple[LearnerName, ...] = Field(
-        default=("x_learner", "dr_learner", "uplift_forest"), min_length=1
-    )
+    learners: tuple[LearnerName, ...] = Field(default=("joint",), min_length=1)
     """The learners that compete."""
     policy: OfferPolicy = OfferPolicy()
     """The policies that compete."""

@@ -53,3 +53,19 @@ def test_the_forest_takes_a_value_that_everybody_has() -> None:
     effects = fit_learner("uplift_forest", sample, fit_outcome(sample)).effects(sample.members.codes)
     assert np.isfinite(effects).all()
     assert np.ptp(effects[:, 1]) > 0
+
+
+@pytest.mark.parametrize("name", ["x_learner", "dr_learner", "r_learner", "joint"])
+def test_a_few_large_purchases_do_not_choose_offers(name: LearnerName) -> None:
+    """The twenty largest purchases of one arm made three times as large change few offers."""
+    found = simulate(24_000, effects="each", seed=6, spend=True)
+    sample = found.sample
+    codes = sample.members.codes
+    before = fit_learner(name, sample, fit_outcome(sample)).effects(codes).argmax(axis=1)
+    assert found.captured(before) > 0.5
+    largest = np.argsort(np.where(sample.arm == 2, sample.value, 0))[-20:]
+    noisy = replace(
+        sample, value=np.where(np.isin(np.arange(24_000), largest), 3 * sample.value, sample.value)
+    )
+    after = fit_learner(name, noisy, fit_outcome(noisy)).effects(codes).argmax(axis=1)
+    assert (after != before).mean() < 0.25
