@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
+from experiments.analysis import analyze
+from experiments.assignment.assignment import assign
 from experiments.design.design import design
 from experiments.language import Words
 from reports.narrator import Narrator
@@ -61,3 +64,14 @@ def test_outcomes_of_others_are_a_reason_of_the_design(campaign: Campaign) -> No
     with campaign.open() as experiment:
         reasons = {reason.code: reason.text for reason in design(experiment).reasons}
     assert "brought: other people decide it" in reasons["interference"]
+
+
+def test_outcomes_of_others_are_a_warning_of_the_analysis(campaign: Campaign) -> None:
+    metrics = {"brought": {"type": "count", "from": "orders", "window_days": 30, "of_others": True}}
+    write(campaign, [([], 10)] * 40, {}, metrics=metrics, goals={"primary": {"metric": "brought"}})
+    with campaign.open() as experiment:
+        assign(experiment)
+    with campaign.open(now=datetime(2027, 3, 1, tzinfo=UTC)) as experiment:
+        checks = {check.check: check for check in analyze(experiment).health}
+    assert checks["interference"].status == "warn"
+    assert checks["interference"].detail.startswith("brought: other people decide it")
