@@ -15,7 +15,7 @@ from experiments.definition.origin import KeyPath
 from experiments.engines.protocol import ColumnType
 from experiments.engines.translate import kind_of
 from experiments.experiment import Experiment
-from experiments.queries import all_of, column, count_where, fetch_rows, named, number
+from experiments.queries import Row, all_of, column, count_where, fetch_rows, named, number
 
 _CALENDAR = ("0001-01-01", "9999-12-31")
 """Every engine and Python know these days; some have other words for what lies outside, such as infinity."""
@@ -39,10 +39,25 @@ def check_values(experiment: Experiment, rows: Mapping[str, SourceRows]) -> Iter
         query = exp.select(
             *(named(count_where(each), f"wrong_{place}") for place, each in enumerate(wrong.values()))
         )
+        time = source.source.time
+        if time is not None:
+            times = named(exp.Count(this=column(time, source.alias)), "times")
+            query = query.select(named(exp.Count(this=exp.Star()), "rows"), times)
         (found,) = fetch_rows(experiment.engine, query.from_(source.table))
+        if time is not None:
+            yield from _without_times(experiment, name, found)
         for place, (at, what) in enumerate(wrong):
             if count := found[f"wrong_{place}"]:
                 yield _fault(experiment.definition, name, at, what, count)
+
+
+def _without_times(experiment: Experiment, name: str, found: Row) -> Iterator[Fault]:
+    """An event source without a single time has no row that could ever count."""
+    if found["rows"] and not found["times"]:
+        time = experiment.definition.data[name].time
+        cause = f"the column `{time}` is missing in every row of {name}, so none of them counts"
+        remedy = "name the column with the moment, or mend how the file was written"
+        yield experiment.definition.origin.fault(("data", name, "time"), cause, remedy)
 
 
 def _fault(definition: Definition, source: str, at: KeyPath, what: str, count: int) -> Fault:

@@ -10,6 +10,7 @@ from experiments.documents import CheckStatus, HealthCheck
 from experiments.experiment import Experiment
 from experiments.health.delivery import DeliveryHealth
 from experiments.health.outcomes import OutcomeHealth
+from experiments.health.pre_period import PrePeriodHealth
 from experiments.health.split import SplitHealth
 from experiments.health.telling import HealthWording
 from experiments.measurement.measurement import Measurement
@@ -40,6 +41,7 @@ def check_health(
         *OutcomeHealth(definition, measurement, wording, still_entering=still_entering).checks(),
     ]
     checks += DeliveryHealth(definition, measurement, wording).checks()
+    checks += PrePeriodHealth(definition, measurement, wording).checks()
     if not assigned.recorded:
         checks.append(_definition_changed(wording, [key for key, _, _ in assigned.differences]))
     return tuple(checks)

@@ -42,6 +42,18 @@ def largest_imbalance(accept: float, arms: int, covariance: Array) -> float:
     return float(chdtri(degrees, 1 - accept)) if degrees else 0.0
 
 
+def imbalance_p_value(counts: Sequence[int], means: Sequence[Sequence[float]], covariance: Array) -> float:
+    """The part of all random draws whose arms are at least that far apart; 1 where nothing varies.
+
+    >>> round(imbalance_p_value([50, 50], [[1.5], [0.5]], np.array([[4.0]])), 4)
+    0.0124
+    """
+    from scipy.special import chdtrc
+
+    degrees = (len(counts) - 1) * _inverse(covariance)[1]
+    return float(chdtrc(degrees, imbalance(counts, means, covariance))) if degrees else 1.0
+
+
 def _inverse(covariance: Array) -> tuple[Array, int]:
     """The inverse on the directions in which the covariates vary, and how many these are."""
     spread = np.sqrt(np.diag(covariance))
