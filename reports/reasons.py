@@ -102,6 +102,8 @@ def further_sentences(narrator: Narrator, uplift: Uplift) -> tuple[str, ...]:
         told.append(narrator.say("uplift.resampled", share=narrator.numbers.share(uplift.resampled)))
     if uplift.next_test is not None:
         told.append(_next_test_sentence(narrator, uplift.value_metric, uplift.next_test))
+    if "next_test" in uplift.files:
+        told.append(narrator.say("next_test.file", file=uplift.files["next_test"]))
     return tuple(told)
 
 
@@ -135,8 +137,7 @@ def _next_test_sentence(narrator: Narrator, metric: str, proposed: NextTest) -> 
         "metric": narrator.metric(metric),
         "power": narrator.numbers.level(proposed.power),
     }
-    about = narrator.say("next_test.sentence", **facts)
-    return f"{about} {narrator.say('next_test.file', file=proposed.file)}" if proposed.file else about
+    return narrator.say("next_test.sentence", **facts)
 
 
 def _proposal_row(narrator: Narrator, proposal: Proposal) -> Row:

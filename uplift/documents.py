@@ -164,7 +164,8 @@ class NextTest:
     """The next experiment: which arms, how many members, to find what.
 
     `members` are all, in `arms` offers and control, so that a gain of `minimum_effect` per member over the best arm is found
-    with the given power; `file` is a definition of it that validates.
+    with the given power. Where it has a size and the arms are ours to draw, a definition of it stands among the files of
+    `uplift`, as `next_test`.
     """
 
     proposals: tuple[Proposal, ...]
@@ -172,7 +173,6 @@ class NextTest:
     members: int | None
     minimum_effect: float
     power: float
-    file: str | None = None
 
 
 @dataclass(frozen=True)

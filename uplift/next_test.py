@@ -75,13 +75,15 @@ def propose_next(
         *(_drop(sample, found, k, words) for k in found.dropped),
         *(Proposal(arm, "add", words.next_test("add", arm=arm)) for arm in found.added),
     )
-    file = None
+    draft_path(experiment).unlink(missing_ok=True)
     if members is not None and definition.assignment.method != "recorded":
-        file = experiment.workspace.root / "next.yml"
-        write_whole(file, _draft(definition, sample.arms, kept, found.added, members))
-    return NextTest(
-        proposals, offers, members, effect, definition.design.power, None if file is None else str(file)
-    )
+        write_whole(draft_path(experiment), _draft(definition, sample.arms, kept, found.added, members))
+    return NextTest(proposals, offers, members, effect, definition.design.power)
+
+
+def draft_path(experiment: Experiment) -> Path:
+    """Where the draft of the next test's definition stands."""
+    return experiment.workspace.root / "next.yml"
 
 
 def _judge(definition: Definition, sample: LearningSample, scores: Array, used: frozenset[int]) -> _Found:

@@ -14,7 +14,7 @@ from uplift.explanation import drivers, resampled_share, tree_nodes
 from uplift.features import Array
 from uplift.gate import Contender, run_gate
 from uplift.heterogeneity import heterogeneity_test
-from uplift.next_test import propose_next
+from uplift.next_test import draft_path, propose_next
 from uplift.offers import rule_arms
 from uplift.parts import policy_parts
 from uplift.policy import CellFigures, ShippedPolicy, save_policy
@@ -123,6 +123,8 @@ def find_policy(experiment: Experiment, value: str | None = None) -> UpliftResul
     )
     if metric == definition.goals.value_metric:
         save_policy(policy, experiment.workspace)
+        if draft_path(experiment).exists():
+            document = replace(document, files={"next_test": str(draft_path(experiment))})
     return UpliftResult(document, policy, contest.scores, sample)
 
 

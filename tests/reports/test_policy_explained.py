@@ -48,7 +48,8 @@ def explained() -> Uplift:
         drivers=(Driver(arm, "days", 0.3, 0.8, "larger the larger days is"),),
         tree=TREE,
         resampled=0.042,
-        next_test=NextTest((Proposal(arm, "drop", "It is behind."),), 3, 81_234, 0.05, 0.8, "runs/next.yml"),
+        next_test=NextTest((Proposal(arm, "drop", "It is behind."),), 3, 81_234, 0.05, 0.8),
+        files={"next_test": "runs/next.yml"},
     )
 
 
@@ -75,7 +76,16 @@ def test_all_of_it_is_told(language: Language, tmp_path: Path) -> None:
         experiment, analysis(experiment), explained(), planned(), assignment(experiment), design(experiment)
     )
     for place in (text.getvalue(), page):
-        for said in ("4.2", "81,234", "It is behind.", "4,999", "Step 2 of 2", "2026-12-01 09:00", "25.00"):
+        for said in (
+            "4.2",
+            "81,234",
+            "It is behind.",
+            "4,999",
+            "Step 2 of 2",
+            "2026-12-01 09:00",
+            "25.00",
+            "next.yml",
+        ):
             assert said in place, said
     assert 'id="chart-tree-title"' in page
     assert 'id="curve-budget-title"' in page

@@ -44,8 +44,10 @@ def proposed(folder: Path, chances: dict[str, float], **changes: Any) -> tuple[N
     )
     with campaign.open() as experiment:
         analyze(experiment)
-        found = find_policy(experiment).document.next_test
+        document = find_policy(experiment).document
+    found = document.next_test
     assert found is not None
+    assert document.files == {"next_test": str(folder / "runs/planted/next.yml")}
     values = pd.DataFrame(
         {"arm": arm.to_numpy(), "profit": 5.0 * bought - 0.02 * (arm != "control").to_numpy()}
     )
@@ -62,8 +64,7 @@ def test_an_arm_behind_leaves_and_a_promising_combination_comes_in(tmp_path: Pat
     }
     assert "proven to be behind" in next(each.why for each in found.proposals if each.action == "drop")
     assert found.arms == 3
-    assert found.file is not None
-    draft = load(Path(found.file))
+    draft = load(tmp_path / "runs/planted/next.yml")
     assert [arm.id for arm in draft.offer_arms] == ["a__urgent", "b__care", "b__urgent"]
     assert {arm.share for arm in draft.all_arms} == {Fraction(1, 4)}
     assert draft.assignment.sample_size == found.members
