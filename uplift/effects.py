@@ -26,6 +26,9 @@ THREADS = 1
 BAGGED = 250_000
 """Of more members each tree sees so many, drawn at random."""
 
+JUDGED = 300_000
+"""Of more members, the first so many weigh the candidates: the order of members is random."""
+
 _RATE = 0.1
 _LEAVES = 4
 _GREEDY_ROUNDS = (4, 10, 20)
@@ -183,14 +186,19 @@ def fit_stack(data: Residuals, half: NDArray[np.bool_]) -> Effects:
     effects do not differ between members, the weights are about 0.
     """
     constant, departures = _off_constant(data)
-    columns = np.zeros((len(data.arm), 1 + len(_GREEDY_ROUNDS) + len(_RANDOM_ROUNDS)))
+    few = np.arange(len(data.arm)) < JUDGED
+    weights = _weights_of(departures.rows(few), half[few])
+    return Effects(data.design, constant, _candidates(departures), tuple(weights.tolist()))
+
+
+def _weights_of(departures: Residuals, half: NDArray[np.bool_]) -> Array:
+    columns = np.zeros((len(departures.arm), 1 + len(_GREEDY_ROUNDS) + len(_RANDOM_ROUNDS)))
     for learned, judged in ((half, ~half), (~half, half)):
         fitted = _candidates(departures.rows(learned))
-        parts = [each for candidate in fitted for each in candidate.parts(data.codes[judged])]
-        centred = data.design.centred(data.arm[judged])
+        parts = [each for candidate in fitted for each in candidate.parts(departures.codes[judged])]
+        centred = departures.design.centred(departures.arm[judged])
         columns[judged] = np.column_stack([(centred * part).sum(axis=1) for part in parts])
-    weights = _weights(columns, departures.rest)
-    return Effects(data.design, constant, _candidates(departures), tuple(weights.tolist()))
+    return _weights(columns, departures.rest)
 
 
 def _off_constant(data: Residuals) -> tuple[Array, Residuals]:
@@ -231,7 +239,6 @@ def _columns(data: Residuals) -> Any:
         label=np.zeros(len(data.arm)),
         categorical_feature=list(data.space.categorical),
         params={"max_bin": 63, **_QUIET},
-        free_raw_data=False,
     ).construct()
 
 
@@ -267,7 +274,9 @@ def _boost(data: Residuals, columns: Any, rounds: tuple[int, ...], *, random: bo
             now = _fitted(booster, n)
             rest -= column * (now - fitted[g])
             fitted[g] = now
-    return BoostedParts(boosters, rounds)
+    # As text a model lets go of the members that it was learned from.
+    kept = tuple(lightgbm.Booster(model_str=booster.model_to_string()) for booster in boosters)
+    return BoostedParts(kept, rounds)
 
 
 def _slopes(column: Array, rest: Array, *_: object) -> tuple[Array, Array]:

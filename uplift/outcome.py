@@ -16,7 +16,7 @@ from uplift.shrinkage import shrink
 
 # Fewer members with an amount than this cannot teach how amounts depend on anything but the arm.
 _FEW = 400
-# The mean over arms needs no more members than these; their noise is far below that of a single outcome.
+# Scores need no model of more members than these, the first in a random order: outcomes are noisier by far.
 _ENOUGH = 200_000
 # Amounts above this quantile are cut off while their shape is learned; the arms' means are of all of every amount.
 _CAP = 0.99
@@ -178,13 +178,16 @@ def shrunken_means(values: Array, arm: NDArray[np.int64], arms: int, strength: f
 
 
 def _fit_response(sample: LearningSample, target: Array, *, is_chance: bool) -> Response:
+    if len(sample) > _ENOUGH:
+        few = np.arange(len(sample)) < _ENOUGH
+        sample, target = sample.rows(few), target[few]
     half = _half(sample)
     halves = (_boost_mean(sample, target, half), _boost_mean(sample, target, ~half))
     return Response(halves, fit_quick(_residuals(sample, target, halves, half)), is_chance)
 
 
 def _half(sample: LearningSample) -> NDArray[np.bool_]:
-    """A random half of the members, always the same one."""
+    """A random half of the members; that of the first ones is the same whatever the number of members."""
     return np.asarray(np.random.default_rng(sample.seed).random(len(sample)) < 0.5)
 
 
@@ -200,8 +203,7 @@ def _residuals(
 
 
 def _boost_mean(sample: LearningSample, target: Array, rows: NDArray[np.bool_]) -> Any:
-    at = np.flatnonzero(rows)[:_ENOUGH]
-    return _boost(sample, sample.members.codes[at], target[at], leaves=8, rounds=40)
+    return _boost(sample, sample.members.codes[rows], target[rows], leaves=8, rounds=40)
 
 
 def _fit_amounts(active: LearningSample, above: Array) -> Amounts:
