@@ -39,8 +39,10 @@ class PrePeriodHealth:
             return
         arms = [measured.arm(arm.id).select(names) for arm in self.definition.all_arms]
         arms = [arm for arm in arms if arm.count]
+        if len(arms) < 2:
+            return
         everybody = pool(arms)
-        if len(arms) < 2 or everybody.count <= len(arms) + len(names):
+        if everybody.count <= len(arms) + len(names):
             return
         p_value = imbalance_p_value(
             [arm.count for arm in arms],

@@ -34,10 +34,10 @@ RAILS: dict[str, Any] = {
 }
 
 
-def complaints(campaign: Campaign, arm: str, share: float) -> None:
+def complaints(campaign: Campaign, arm: str, share: float, **changes: Any) -> None:
     """So many of an arm's members complain within their window, and one in a hundred of every arm."""
     people = members(6000)
-    campaign.write(people, **RAILS)
+    campaign.write(people, **{**RAILS, **changes})
     with campaign.open() as experiment:
         assign(experiment)
         ledger = ledger_rows(experiment)
@@ -46,7 +46,7 @@ def complaints(campaign: Campaign, arm: str, share: float) -> None:
     rows = [
         {"会员": key, "sent_at": "2026-11-29 10:00:00", "channel": "sms", "kind": "complaint"} for key in who
     ]
-    campaign.write(people, contacts=rows, **RAILS)
+    campaign.write(people, contacts=rows, **{**RAILS, **changes})
 
 
 @pytest.mark.parametrize(("share", "status"), [(0.0, "healthy"), (0.15, "alarm")])
@@ -61,7 +61,7 @@ def test_an_arm_that_does_harm_is_alarmed(campaign: Campaign, share: float, stat
 
 
 def test_open_windows_are_no_fault_and_count_for_nothing(campaign: Campaign) -> None:
-    complaints(campaign, "b", 0.15)
+    complaints(campaign, "b", 0.15, design={"covariates": ["orders_before"]})
     with campaign.open(OPEN) as experiment:
         found = monitor(experiment)
     assert not found.needs_action
