@@ -8,12 +8,14 @@ import numpy as np
 
 from benchmarks.uplift.rows import Row, judge
 from benchmarks.uplift.truths import Population
+from experiments.definition.policy import PolicyKind
 from uplift.crossfit import Arena, Plan
 from uplift.gate import run_gate
+from uplift.rules import Rule
 from uplift.sample import LearningSample, Members
 from uplift.search import NOBODY
 
-KINDS = ("best_single_arm", "by_segment", "tree", "individual")
+KINDS: tuple[PolicyKind, ...] = ("best_single_arm", "by_segment", "tree", "individual")
 MIN_MEMBERS_PER_ARM = 300
 
 
@@ -25,7 +27,9 @@ def run_ours(sample: LearningSample, others: Population) -> list[Row]:
     contest = arena.run()
     gate = run_gate(contest.scores, contest.choices, sample.folds)
     shipped = gate.chosen.kind
-    rules = {shipped: NOBODY if shipped == "treat_nobody" else arena.refit(shipped, contest)}
+    rules: dict[PolicyKind, Rule] = {
+        shipped: NOBODY if shipped == "treat_nobody" else arena.refit(shipped, contest)
+    }
     seconds = time.perf_counter() - started
     rules |= {kind: arena.refit(kind, contest) for kind in contest.choices if kind not in rules}
     members = Members(others.codes, others.codes[:, 0].astype(np.int64))

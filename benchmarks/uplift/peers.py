@@ -60,7 +60,7 @@ def _meta(name: str) -> Callable[[LearningSample], Choose]:
         def choose(dense: NDArray[np.float64]) -> NDArray[np.int64]:
             extra = {"p": _constant(pair, len(dense))} if asked else {}
             effects = model.predict(dense, **extra)
-            return np.column_stack([np.zeros(len(dense)), effects]).argmax(axis=1)
+            return np.asarray(np.column_stack([np.zeros(len(dense)), effects]).argmax(axis=1), dtype=np.int64)
 
         return choose
 
@@ -72,9 +72,9 @@ def _constant(shares: dict[str, float], members: int) -> dict[str, NDArray[np.fl
 
 
 def _policy_tree(sample: LearningSample) -> Choose:
-    from econml.policy import DRPolicyTree
+    from econml.policy import DRPolicyTree  # type: ignore[import-untyped]
     from lightgbm import LGBMRegressor
-    from sklearn.dummy import DummyClassifier
+    from sklearn.dummy import DummyClassifier  # type: ignore[import-untyped]
 
     tree = DRPolicyTree(
         model_regression=LGBMRegressor(n_estimators=60, num_leaves=15, verbosity=-1, n_jobs=1),
@@ -88,7 +88,7 @@ def _policy_tree(sample: LearningSample) -> Choose:
 
 
 def _causal_forest(sample: LearningSample) -> Choose:
-    from econml.dml import CausalForestDML
+    from econml.dml import CausalForestDML  # type: ignore[import-untyped]
     from lightgbm import LGBMRegressor
     from sklearn.dummy import DummyClassifier
 
@@ -106,6 +106,6 @@ def _causal_forest(sample: LearningSample) -> Choose:
 
     def choose(dense: NDArray[np.float64]) -> NDArray[np.int64]:
         effects = np.asarray(forest.const_marginal_effect(dense)).reshape(len(dense), -1)
-        return np.column_stack([np.zeros(len(dense)), effects]).argmax(axis=1)
+        return np.asarray(np.column_stack([np.zeros(len(dense)), effects]).argmax(axis=1), dtype=np.int64)
 
     return choose

@@ -145,7 +145,7 @@ def _steps(x: Array) -> Array:
     """A tree of depth 2: each arm has members to whom it alone matters."""
     first, second, third = x[:, 1] > 0.6, x[:, 2] > 0, x[:, 3] > -0.5
     helped = np.column_stack([first, ~first & second, ~first & ~second & third])
-    return 0.005 + 0.06 * helped
+    return np.asarray(0.005 + 0.06 * helped)
 
 
 def _smooth(x: Array) -> Array:
