@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
@@ -14,6 +15,8 @@ from experiments.audience.audience import build_audience
 from experiments.data.catalogue import open_data
 from experiments.definition.presets import POLICIES, SEVEN_LAYERS, STAGES
 from experiments.definition.scenario import SCENARIOS
+from experiments.definition.schema import json_schema
+from experiments.definition.yamlfile import read_yaml
 from offerwise.opening import open_experiment
 from tests.assignment.campaign import definition, write_csv
 
@@ -82,6 +85,16 @@ def test_an_example_is_loaded_and_run(tmp_path: Path, example: str) -> None:
         audience = build_audience(experiment, open_data(experiment))
     assert audience.members == 40
     assert 0 < audience.eligible <= 40
+
+
+def test_an_editor_accepts_the_examples(tmp_path: Path) -> None:
+    """An editor sees each example as it is written, over a brand or a scenario."""
+    validator = jsonschema.Draft202012Validator(json_schema())
+    for example in EXAMPLES:
+        over = "" if example.startswith("scenario") else "extends: brand.yml\n"
+        path = tmp_path / "test.yml"
+        path.write_text(over + example, encoding="utf8")
+        assert [error.message for error in validator.iter_errors(read_yaml(path).data)] == []
 
 
 def test_the_page_tells_every_preset_as_it_is() -> None:
