@@ -51,7 +51,7 @@ class Rule:
         text: What it says, in the definition's own words where it has any.
         removes: When it removes a member, over a profile and the joined lists; never NULL.
         reads: The columns of members and features that it decides by.
-        counts: Kind of count to the profile's column that it decides by.
+        counts: The profile's column with the number of contacts that it decides by; None where it counts none.
     """
 
     refusal: Refusal
