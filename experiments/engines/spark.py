@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 import shutil
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,8 @@ from experiments.engines.spill import SpillFolder
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
+
+    from experiments.engines.duckdb import DuckDBEngine
 
 _PATTERN = re.compile(r"([\\*?\[\]{}])")
 _UNSIGNED_64 = "decimal(20,0)"
@@ -49,7 +52,8 @@ _TYPES: Mapping[str, ColumnType] = {
     "timestamp_ntz": ColumnType.TIMESTAMP,
     "timestamp": ColumnType.INSTANT,
 }
-_PROBE_ROWS = 256
+_PARTS = "parts"
+_PROBE_ROWS, _PROBE_PARTS = 256, 8
 
 
 class SparkEngine(SparkBuilders):
@@ -221,20 +225,12 @@ class SparkEngine(SparkBuilders):
 
     def write(self, query: exp.Query, path: Path) -> None:
         """Spark writes parts, in the order of the rows, which are then put together into one file beside `path`."""
-        from experiments.engines.duckdb import DuckDBEngine
-
         folder = self._new_folder()
         try:
             with in_our_words(f"Writing {path}"):
-                rows = _write_parts(self._typed(query), folder / "parts")
-            parts = sorted((folder / "parts").glob("part-*.parquet"))
-            writer = DuckDBEngine(files=[folder, path.parent])
-            try:
-                writer.read_files("parts", parts, exp.select("*"))
-                _refuse_loss(writer.rows(exp.select(exp.Count(this=exp.Star())).from_("parts"))[0][0], rows)
-                writer.write(exp.select("*").from_("parts"), path)
-            finally:
-                writer.cancel_and_close()
+                rows = _write_parts(self._typed(query), folder / _PARTS)
+            with _together(folder, rows, into=path.parent) as writer:
+                writer.write(exp.select("*").from_(_PARTS), path)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -284,19 +280,11 @@ class SparkEngine(SparkBuilders):
 
     def _probe(self) -> None:
         """What workers write must be seen here: rows in folders of their own would be lost without a word."""
-        from experiments.engines.duckdb import DuckDBEngine
-
         folder = self._new_folder()
         with in_our_words("Looking whether the workers of Spark share the folder of --out"):
-            frame = self._session.ours.range(0, _PROBE_ROWS, 1, 8)
-            rows = _write_parts(frame, folder / "parts")
-        reader = DuckDBEngine(files=[folder])
-        try:
-            parts = sorted((folder / "parts").glob("part-*.parquet"))
-            reader.read_files("parts", parts, exp.select("1"))
-            _refuse_loss(reader.rows(exp.select(exp.Count(this=exp.Star())).from_("parts"))[0][0], rows)
-        finally:
-            reader.cancel_and_close()
+            rows = _write_parts(self._session.ours.range(0, _PROBE_ROWS, 1, _PROBE_PARTS), folder / _PARTS)
+        with _together(folder, rows):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def column_type(name: str) -> ColumnType:
@@ -323,13 +311,29 @@ def _write_parts(frame: DataFrame, folder: Path) -> int:
     return int(counted.get["rows"])
 
 
-def _refuse_loss(found: int, written: int) -> None:
-    if found != written:
-        raise OutsideError(
-            f"Spark wrote {written:,} rows, of which {found:,} can be seen here: its workers do not share the folder",
-            "Nothing was half-written",
-            "Give a folder that all workers share with --out, then run the same command again",
-        )
+@contextmanager
+def _together(folder: Path, rows: int, *, into: Path | None = None) -> Iterator[DuckDBEngine]:
+    """A reader of all parts in their order, as one relation; `into` is where it may write.
+
+    Raises:
+        OutsideError: They are not all there.
+    """
+    from experiments.engines.duckdb import DuckDBEngine
+
+    reader = DuckDBEngine(files=[folder, into or folder])
+    try:
+        parts = sorted((folder / _PARTS).glob("part-*.parquet"))
+        reader.read_files(_PARTS, parts, exp.select("1"))
+        ((found,),) = reader.rows(exp.select(exp.Count(this=exp.Star())).from_(_PARTS))
+        if found != rows:
+            raise OutsideError(
+                f"Spark wrote {rows:,} rows, of which {found:,} can be seen here: its workers do not share the folder",
+                "Nothing was half-written",
+                "Give a folder that all workers share with --out, then run the same command again",
+            )
+        yield reader
+    finally:
+        reader.cancel_and_close()
 
 
 def _stored_times(path: Path) -> Mapping[str, pa.DataType]:

@@ -164,8 +164,18 @@ def test_nothing_is_left_behind(spark_url: str, tmp_path: Path, monkeypatch: pyt
 
 
 def test_rows_that_workers_keep_to_themselves_are_missed(spark_url: str, tmp_path: Path) -> None:
-    """Two machines whose folders only have the same name: of what Spark wrote, a part cannot be seen here."""
+    """Two machines whose folders only have the same name: of what Spark wrote, a part is not here."""
+    from pyspark.sql import SparkSession
+
     from experiments.engines import spark
 
-    with pytest.raises(OutsideError, match="do not share the folder"):
-        spark._refuse_loss(128, 256)
+    frame = SparkSession.builder.getOrCreate().range(0, 10, 1, 2)
+    rows = spark._write_parts(frame, tmp_path / "parts")
+    with spark._together(tmp_path, rows) as reader:
+        assert reader.rows(exp.select(exp.Sum(this=exp.column("id"))).from_("parts")) == [(45,)]
+    next((tmp_path / "parts").glob("part-*.parquet")).unlink()
+    with (
+        pytest.raises(OutsideError, match="wrote 10 rows, of which 5 can be seen here"),
+        spark._together(tmp_path, rows),
+    ):
+        pass
