@@ -20,6 +20,8 @@ def postgresql_sql(tree: exp.Expr) -> str:
     SELECT n / 2
     """
     root = exp.Paren(this=tree.copy())
+    for select in root.find_all(exp.Select):
+        _order_by_values(select)
     # From the leaves upwards, so that what is replaced holds replaced parts already.
     for node in reversed(list(root.find_all(exp.IntDiv, exp.Between, exp.Identifier))):
         if isinstance(node, exp.Identifier):
@@ -30,6 +32,17 @@ def postgresql_sql(tree: exp.Expr) -> str:
         else:
             node.replace(exp.Div(this=node.this, expression=node.expression, typed=True))
     return str(root.this.sql("postgres"))
+
+
+def _order_by_values(select: exp.Select) -> None:
+    """Write out what a name of the result stands for where ORDER BY computes with it: there PostgreSQL knows input columns only."""
+    order = select.args.get("order")
+    values = {each.alias: each.this for each in select.selects if isinstance(each, exp.Alias)}
+    for ordered in order.expressions if order is not None else ():
+        value = ordered.this if isinstance(ordered, exp.Ordered) else ordered
+        for column in [] if isinstance(value, exp.Column) else list(value.find_all(exp.Column)):
+            if not column.table and column.name in values:
+                column.replace(values[column.name].copy())
 
 
 def fitted(name: str) -> str:

@@ -308,3 +308,11 @@ def test_without_psycopg_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(InputError, match=r"pip install 'offerwise\[postgres\]'"):
         connect("postgresql://owner:s3cret@127.0.0.1/plain")
+
+
+def test_an_order_may_compute_with_a_name_of_the_result(engine: Engine) -> None:
+    rows = exp.values([("b", 1), ("B", 2), ("a", 2)], alias="t", columns=["x", "n"])
+    text = engine.as_key(exp.column("x", "t"))
+    query = exp.select(exp.alias_(text, "label"), exp.alias_(exp.Count(this=exp.Star()), "rows")).from_(rows)
+    ordered = query.group_by(text.copy()).order_by(engine.collated(exp.column("label")))
+    assert engine.rows(ordered) == [("B", 1), ("a", 1), ("b", 1)]
