@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from experiments.definition.errors import RefusedError
 from experiments.definition.metrics import SumMetric
-from experiments.documents import Analysis, Effect, read_document
+from experiments.documents import Analysis, Effect, WinnerCorrected, read_document
 from experiments.measurement.measurement import MetricMoments
 from experiments.queries import column
 from uplift.clustering import design_effect
@@ -35,7 +35,7 @@ class Offers:
         barred: Ids of the arms that the rule gives somebody and that may not be rolled out.
         gains: Shape (C, K): what each arm brings per member over no contact.
         errors: Shape (C, K): standard errors of the gains.
-        optimism: What the gains of the rule's own arms are too high by, for having been chosen.
+        optimism: Shape (C,): what the gain of each part's own arm is too high by, for having been chosen.
         spread: Shape (C, K): standard deviation of the value among the members of each arm in each part.
         clustering: By how much members of one unit, who act alike, raise the variance of means; 1 where the unit is the
             member.
@@ -49,7 +49,7 @@ class Offers:
     barred: tuple[str, ...]
     gains: Array
     errors: Array
-    optimism: float
+    optimism: Array
     spread: Array
     clustering: float = 1.0
 
@@ -120,7 +120,7 @@ def _of_policy(evidence: Evidence, policy: ShippedPolicy) -> Offers:
         barred,
         gains,
         errors,
-        optimism_of(policy),
+        np.full(len(policy.cells), optimism_of(policy)),
         spread,
     )
 
@@ -167,14 +167,19 @@ def _of_winners(evidence: Evidence, analysis: Analysis, metric: str) -> Offers:
             if row is not None:
                 gains[place, k], errors[place, k] = row.difference, row.std_error or 0.0
     gains = gains - _uncounted_contact(evidence, metric)
-    corrected = [each for each in analysis.winner_corrected if each.metric == metric and each.segment is None]
-    optimism = max(0.0, corrected[0].naive - corrected[0].corrected) if corrected else 0.0
     spread = _spread(evidence.measurement.metrics[metric], segments, arms)
     barred = evidence.barred(arms[k] for k in chosen)
     offered = tuple(_allowed(k, gains[place], evidence.eligible, arms) for place, k in enumerate(chosen))
+    optimism = winners_optimism(analysis.winner_corrected, metric, segments)
     return Offers(
         SegmentTable(chosen), None, arms, segments, offered, barred, gains, errors, optimism, spread
     )
+
+
+def winners_optimism(corrected: Sequence[WinnerCorrected], metric: str, segments: tuple[str, ...]) -> Array:
+    """Shape (C,): by how much the winner of each segment that departs is too high, the overall winner elsewhere."""
+    found = {row.segment: max(0.0, row.naive - row.corrected) for row in corrected if row.metric == metric}
+    return np.array([found.get(name, found.get(None, 0.0)) for name in segments])
 
 
 def _spread(moments: MetricMoments, segments: tuple[str, ...], arms: tuple[str, ...]) -> Array:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from experiments.documents import WinnerCorrected
 from uplift.forecast import Strata, forecast
-from uplift.offers import Offers
+from uplift.offers import Offers, winners_optimism
 from uplift.rules import SegmentTable
 
 
@@ -23,7 +24,7 @@ def offers_of(gains: np.ndarray, errors: np.ndarray, spread: np.ndarray, optimis
         (),
         gains,
         errors,
-        optimism,
+        np.full(parts, optimism),
         spread,
     )
 
@@ -75,3 +76,14 @@ def test_optimism_is_taken_from_the_chosen_arm_only() -> None:
     )
     np.testing.assert_allclose(found.by_arm, [0.0, 40.0, 4.0])
     assert found.total == 40.0 + 4.0 + 2.5 + 2.0
+
+
+def test_a_departing_segment_is_forecast_by_its_own_correction() -> None:
+    rows = [
+        WinnerCorrected(None, "profit", "a", 0.5, 0.4, 0.1, 0.7, "hybrid"),
+        WinnerCorrected("y", "profit", "b", 0.9, 0.6, 0.2, 1.1, "hybrid"),
+        WinnerCorrected("z", "profit", "b", 0.2, 0.3, 0.0, 0.6, "hybrid"),
+        WinnerCorrected("x", "revenue", "b", 9.0, 1.0, 0.0, 9.5, "hybrid"),
+    ]
+    np.testing.assert_allclose(winners_optimism(rows, "profit", ("x", "y", "z")), [0.1, 0.3, 0.0])
+    assert list(winners_optimism([], "profit", ("x", "y"))) == [0.0, 0.0]
