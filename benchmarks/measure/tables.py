@@ -86,9 +86,12 @@ class Tables:
                     unfinished.replace(path)
         if not self.definition.exists():
             self.definition.write_text(json.dumps(define()), encoding="utf8")
-        engine = f"duckdb://?threads={threads}&memory_limit={memory}"
-        with open_experiment(self.definition, engine=engine, out=self.out) as experiment:
-            assign(experiment)
+        assigned = self.folder / "assigned"
+        if not assigned.exists():
+            engine = f"duckdb://?threads={threads}&memory_limit={memory}"
+            with open_experiment(self.definition, engine=engine, out=self.out) as experiment:
+                assign(experiment)
+            assigned.touch()
 
 
 def define() -> dict[str, Any]:

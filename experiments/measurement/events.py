@@ -17,7 +17,6 @@ from experiments.queries import (
     as_double,
     coalesce,
     column,
-    count_where,
     is_null,
     named,
     number,
@@ -39,7 +38,7 @@ class EventPass:
     Attributes:
         query: One row a member: `member`, and the columns below.
         values: Metric to the column with its value; rows that count but have no value are left out of a sum.
-        unknown: Sum metric to the column with the number of rows that count but have no value.
+        unknown: Sum metric to the column that is 1 where a row counts but has no value, else 0.
     """
 
     query: exp.Query
@@ -73,9 +72,7 @@ def event_pass(
         selected.append(named(_aggregated(rows, metric, all_of(counts)), values[name]))
         if isinstance(metric, SumMetric):
             unknown[name] = computed_column("unknown", name)
-            selected.append(
-                named(count_where(all_of([*counts, is_null(rows.value(metric.value))])), unknown[name])
-            )
+            selected.append(named(_any(all_of([*counts, is_null(rows.value(metric.value))])), unknown[name]))
     windows = []
     if planned is not None:
         windows.append(rows.around(*planned, longest))
@@ -112,5 +109,10 @@ def _aggregated(rows: SourceRows, metric: MeasuredMetric, counts: exp.Expr) -> e
         total = exp.Sum(this=when(counts, rows.value(metric.value)))
         return coalesce(as_double(total), as_double(number(0)))
     if isinstance(metric, BinaryMetric):
-        return as_double(exp.Max(this=when(counts, number(1), number(0))))
-    return as_double(count_where(counts))
+        return as_double(_any(counts))
+    return as_double(exp.Count(this=when(counts, number(1))))
+
+
+def _any(condition: exp.Expr) -> exp.Expr:
+    """1 where some row meets a condition, else 0."""
+    return exp.Max(this=when(condition, number(1), number(0)))

@@ -14,7 +14,7 @@ from sqlglot import exp
 from experiments.engines.connect import connect
 from experiments.engines.protocol import Engine
 from experiments.inference.moments import Moments, pool
-from experiments.measurement.cells import Cell, CellNumbers
+from experiments.measurement.cells import Cell, CellNumbers, cell_columns
 from experiments.measurement.moments_query import MomentsQuery, mean_pilots
 
 ALL = Cell("mail", "", "")
@@ -27,7 +27,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     opened.cancel_and_close()
 
 
-NUMBERS = CellNumbers(("control", "mail"), ("",), ("", "a", "b"))
+NUMBERS = CellNumbers(("control", "mail"), (("", ""), ("", "a"), ("", "b")))
 
 
 def take(engine: Engine, folder: Path, table: pa.Table) -> None:
@@ -89,3 +89,32 @@ def test_a_constant_has_no_variance_and_nobody_has_no_cell(engine: Engine, tmp_p
     assert ask(engine, "x")[ALL].variance("x") == 0.0
     take(engine, tmp_path, pa.table({"x": pa.array([], pa.float64())}))
     assert ask(engine, "x") == {}
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        [("", "")],
+        [("new", ""), ("old", "")],
+        [("new", "new|gold"), ("new", "new|vip"), ("old", "old|vip")],
+        [("new", "gold"), ("new", "vip"), ("old", "vip"), ("old", "gold"), ("", "vip")],
+    ],
+)
+def test_a_number_is_the_cell_that_it_was_given_for(
+    engine: Engine, tmp_path: Path, places: list[tuple[str, str]]
+) -> None:
+    """No segment is NULL in the data, an empty one in the cell; a stratum may tell its segment, or not."""
+    cells = [Cell(arm, *place) for arm in ("control", "mail", "sms") for place in places]
+    rows = cells * 2
+    table = {
+        "arm": [cell.arm for cell in rows],
+        "segment": pa.array([cell.segment or None for cell in rows], pa.string()),
+        "stratum": [cell.stratum for cell in rows],
+    }
+    pq.write_table(pa.table(table), tmp_path / "cells.parquet")
+    engine.read_files("rows", [tmp_path / "cells.parquet"], exp.select("*"))
+    numbers = CellNumbers.of(cells)
+    query = exp.select(*cell_columns()).from_(exp.to_table("rows"))
+    found = engine.rows(numbers.added_to(query, engine, "rows"))
+    assert len(found) == len(rows)
+    assert {numbers.cell(value): Cell(*texts) for *texts, value in found} == {cell: cell for cell in cells}

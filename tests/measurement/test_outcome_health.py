@@ -72,9 +72,11 @@ def test_a_change_after_the_lock_matters_when_a_figure_depends_on_it(
     assert all(key in check.detail for key in keys)
 
 
-def test_a_member_in_two_arms_is_a_duplicate(tmp_path: Path) -> None:
+def test_a_member_whom_two_batches_put_in_two_arms_is_a_duplicate(tmp_path: Path) -> None:
     drawn = assigned(4)
-    twice = pa.concat_tables([drawn, drawn.slice(0, 1).set_column(1, "arm", pa.array(["control"]))])
+    again = drawn.slice(0, 1).set_column(1, "arm", pa.array(["control"]))
+    again = again.set_column(4, "batch", pa.array([1], pa.int32()))
+    twice = pa.concat_tables([drawn, again])
     with campaign(tmp_path, text(), {"members": people(4), "sales": sold([])}, twice) as opened:
         assert opened.measurement().repeated_members == 1
         assert opened.health()["duplicates"].status == "fail"
