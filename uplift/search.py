@@ -9,7 +9,7 @@ from experiments.experiment import Experiment
 from uplift.crossfit import Arena, Contest, Plan
 from uplift.documents import Chosen, SegmentOffer, Uplift
 from uplift.evaluation import Estimate, estimate_mean, policy_scores
-from uplift.evidence import open_evidence, value_metric_of
+from uplift.evidence import Evidence, open_evidence, value_metric_of
 from uplift.explanation import drivers, resampled_share, tree_nodes
 from uplift.features import Array
 from uplift.gate import Contender, run_gate
@@ -104,28 +104,42 @@ def find_policy(experiment: Experiment, value: str | None = None) -> UpliftResul
         offers_by_segment=offered,
         members=reading.members,
         sampled=len(sample),
-        parts=policy_parts(evidence, policy, words),
-        drivers=drivers(sample, arena.models.model(), words),
-        tree=tree_nodes(policy.rule, sample, words),
-        resampled=resampled_share(
-            policy.rule, sample, contest.learning, arena.binned, plan.max_depth, plan.min_part
-        ),
-        next_test=propose_next(
-            experiment,
-            sample,
-            contest.scores,
-            frozenset(map(int, rule_arms(policy.rule, len(policy.cells), policy))),
-            words,
-        )
-        if metric == definition.goals.value_metric
-        else None,
         notes=evidence.notes,
     )
-    if metric == definition.goals.value_metric:
+    own = metric == definition.goals.value_metric
+    document = _explained(document, evidence, policy, arena, contest, words, own=own)
+    if own:
         save_policy(policy, experiment.workspace)
-        if draft_path(experiment).exists():
-            document = replace(document, files={"next_test": str(draft_path(experiment))})
     return UpliftResult(document, policy, contest.scores, sample)
+
+
+def _explained(
+    document: Uplift,
+    evidence: Evidence,
+    policy: ShippedPolicy,
+    arena: Arena,
+    contest: Contest,
+    words: PolicyWords,
+    *,
+    own: bool,
+) -> Uplift:
+    """With the policy's parts, its reasons, how firm it is, and for the definition's own value the next test."""
+    sample, plan, rule, experiment = arena.sample, arena.plan, policy.rule, evidence.experiment
+    found = replace(
+        document,
+        parts=policy_parts(evidence, policy, words),
+        drivers=drivers(sample, arena.models.model(), words),
+        tree=tree_nodes(rule, sample, words),
+        resampled=resampled_share(
+            rule, sample, contest.learning, arena.binned, plan.max_depth, plan.min_part
+        ),
+    )
+    if not own:
+        return found
+    used = frozenset(rule_arms(rule, len(policy.cells), policy))
+    found = replace(found, next_test=propose_next(experiment, sample, contest.scores, used, words))
+    draft = draft_path(experiment)
+    return replace(found, files={"next_test": str(draft)}) if draft.exists() else found
 
 
 def _ship(

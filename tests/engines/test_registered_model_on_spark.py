@@ -60,7 +60,9 @@ def test_spark_gives_the_same_offers(spark_url: str, tmp_path: Path, monkeypatch
         with campaign.open() as experiment:
             tracker = Tracker(None, experiment.workspace)
             with tracker.client("Making a run") as client:
-                run = client.create_run(client.create_experiment("scoring")).info.run_id
+                run = client.create_run(
+                    client.create_experiment("scoring", str(tmp_path / "kept"))
+                ).info.run_id
             uri = register_policy(tracker, experiment, policy, run)
             spark = SparkSession.active()
             # Workers need this environment's packages, whichever `python3` comes first on the path.
