@@ -29,7 +29,7 @@ SALT = "盐|1"
 
 
 def ledger_rows(experiment: Experiment) -> dict[str, Mapping[str, object]]:
-    FileLedger(experiment.workspace, experiment.engine).read("check")
+    FileLedger(experiment.workspace, experiment.engine).read("checked")
     rows = fetch_rows(
         experiment.engine,
         exp.select(
@@ -43,7 +43,7 @@ def ledger_rows(experiment: Experiment) -> dict[str, Mapping[str, object]]:
             "planned_send_at",
             "assigned_at",
             "definition_sha256",
-        ).from_("check"),
+        ).from_("checked"),
     )
     found = {row["member"]: row for row in rows}
     assert len(found) == len(rows)
