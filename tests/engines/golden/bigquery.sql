@@ -807,7 +807,7 @@ SELECT
   COALESCE(`source_feedback`.`value__unsubscribed`, CAST(0 AS FLOAT64)) AS `value__unsubscribed`,
   COALESCE(`source_feedback`.`value__complained`, CAST(0 AS FLOAT64)) AS `value__complained`,
   CAST((
-    0 + stratum_numbers.place + segment_numbers.place + arm_numbers.place
+    0 + arm_numbers.number + stratum_numbers.number
   ) AS INT64) AS `cell__number`
 FROM `assigned` AS `assigned`
 LEFT JOIN (
@@ -831,26 +831,24 @@ LEFT JOIN (
       ) AS FLOAT64),
       CAST(0 AS FLOAT64)
     ) AS `value__net_revenue`,
-    COALESCE(
-      SUM(
-        CASE
-          WHEN (
+    MAX(
+      CASE
+        WHEN (
+          (
             (
               (
-                (
-                  `source_orders`.`amount` - `source_orders`.`refund`
-                )
-              ) IS NULL
-            )
+                `source_orders`.`amount` - `source_orders`.`refund`
+              )
+            ) IS NULL
           )
-          THEN 1
-        END
-      ),
-      0
+        )
+        THEN 1
+        ELSE 0
+      END
     ) AS `unknown__net_revenue`,
-    CAST(COALESCE(SUM(CASE WHEN (
+    CAST(COUNT(CASE WHEN (
       TRUE
-    ) THEN 1 END), 0) AS FLOAT64) AS `value__paid_orders`
+    ) THEN 1 END) AS FLOAT64) AS `value__paid_orders`
   FROM `orders` AS `source_orders`
   JOIN `assigned` AS `assigned`
     ON CAST(`source_orders`.`member_id` AS STRING) = `assigned`.`member`
@@ -885,20 +883,18 @@ LEFT JOIN (
       ) END) AS FLOAT64),
       CAST(0 AS FLOAT64)
     ) AS `value__benefit_cost`,
-    COALESCE(
-      SUM(
-        CASE
-          WHEN (
+    MAX(
+      CASE
+        WHEN (
+          (
             (
-              (
-                `source_redemptions`.`unit_cost`
-              ) IS NULL
-            )
+              `source_redemptions`.`unit_cost`
+            ) IS NULL
           )
-          THEN 1
-        END
-      ),
-      0
+        )
+        THEN 1
+        ELSE 0
+      END
     ) AS `unknown__benefit_cost`
   FROM `redemptions` AS `source_redemptions`
   JOIN `assigned` AS `assigned`
@@ -970,27 +966,21 @@ LEFT JOIN (
 ) AS `source_feedback`
   ON `source_feedback`.`member` = `assigned`.`member`
 JOIN UNNEST([
-  STRUCT('dormant' AS name, 0 AS place),
-  STRUCT('near_dormant' AS name, 1 AS place),
-  STRUCT('vip' AS name, 2 AS place)
-]) AS stratum_numbers
-  ON COALESCE(`assigned`.`stratum`, '') = stratum_numbers.name
-JOIN UNNEST([
-  STRUCT('dormant' AS name, 0 AS place),
-  STRUCT('near_dormant' AS name, 3 AS place),
-  STRUCT('vip' AS name, 6 AS place)
-]) AS segment_numbers
-  ON COALESCE(`assigned`.`segment`, '') = segment_numbers.name
-JOIN UNNEST([
-  STRUCT('control' AS name, 0 AS place),
-  STRUCT('cpn20__care' AS name, 9 AS place),
-  STRUCT('cpn20__urgent' AS name, 18 AS place),
-  STRUCT('gift__care' AS name, 27 AS place),
-  STRUCT('gift__urgent' AS name, 36 AS place),
-  STRUCT('pts500__care' AS name, 45 AS place),
-  STRUCT('pts500__urgent' AS name, 54 AS place)
+  STRUCT('control' AS arm_text, 0 AS number),
+  STRUCT('cpn20__care' AS arm_text, 3 AS number),
+  STRUCT('cpn20__urgent' AS arm_text, 6 AS number),
+  STRUCT('gift__care' AS arm_text, 9 AS number),
+  STRUCT('gift__urgent' AS arm_text, 12 AS number),
+  STRUCT('pts500__care' AS arm_text, 15 AS number),
+  STRUCT('pts500__urgent' AS arm_text, 18 AS number)
 ]) AS arm_numbers
-  ON COALESCE(`assigned`.`arm`, '') = arm_numbers.name;
+  ON COALESCE(`assigned`.`arm`, '') = arm_numbers.arm_text
+JOIN UNNEST([
+  STRUCT('dormant' AS stratum_text, 0 AS number),
+  STRUCT('near_dormant' AS stratum_text, 1 AS number),
+  STRUCT('vip' AS stratum_text, 2 AS number)
+]) AS stratum_numbers
+  ON COALESCE(`assigned`.`stratum`, '') = stratum_numbers.stratum_text;
 
 CREATE OR REPLACE TEMPORARY TABLE `units` AS
 SELECT
@@ -1222,9 +1212,4 @@ SELECT
     0
   ) AS `open`,
   MAX(TIMESTAMP_ADD(`planned_send_at`, INTERVAL 336 HOUR)) AS `closes_at`
-FROM `assigned`;
-
-SELECT
-  COUNT(*) AS `rows`,
-  COUNT(DISTINCT `member`) AS `members`
 FROM `assigned`;

@@ -903,7 +903,7 @@ SELECT
   COALESCE("source_feedback"."value__unsubscribed", CAST(0 AS DOUBLE)) AS "value__unsubscribed",
   COALESCE("source_feedback"."value__complained", CAST(0 AS DOUBLE)) AS "value__complained",
   CAST((
-    0 + stratum_numbers.place + segment_numbers.place + arm_numbers.place
+    0 + arm_numbers.number + stratum_numbers.number
   ) AS INT) AS "cell__number"
 FROM "assigned" AS "assigned"
 LEFT JOIN (
@@ -927,26 +927,24 @@ LEFT JOIN (
       ) AS DOUBLE),
       CAST(0 AS DOUBLE)
     ) AS "value__net_revenue",
-    COALESCE(
-      SUM(
-        CASE
-          WHEN (
+    MAX(
+      CASE
+        WHEN (
+          (
             (
               (
-                (
-                  "source_orders"."amount" - "source_orders"."refund"
-                )
-              ) IS NULL
-            )
+                "source_orders"."amount" - "source_orders"."refund"
+              )
+            ) IS NULL
           )
-          THEN 1
-        END
-      ),
-      0
+        )
+        THEN 1
+        ELSE 0
+      END
     ) AS "unknown__net_revenue",
-    CAST(COALESCE(SUM(CASE WHEN (
+    CAST(COUNT(CASE WHEN (
       TRUE
-    ) THEN 1 END), 0) AS DOUBLE) AS "value__paid_orders"
+    ) THEN 1 END) AS DOUBLE) AS "value__paid_orders"
   FROM "orders" AS "source_orders"
   JOIN "assigned" AS "assigned"
     ON CAST("source_orders"."member_id" AS VARCHAR) = "assigned"."member"
@@ -981,20 +979,18 @@ LEFT JOIN (
       ) END) AS DOUBLE),
       CAST(0 AS DOUBLE)
     ) AS "value__benefit_cost",
-    COALESCE(
-      SUM(
-        CASE
-          WHEN (
+    MAX(
+      CASE
+        WHEN (
+          (
             (
-              (
-                "source_redemptions"."unit_cost"
-              ) IS NULL
-            )
+              "source_redemptions"."unit_cost"
+            ) IS NULL
           )
-          THEN 1
-        END
-      ),
-      0
+        )
+        THEN 1
+        ELSE 0
+      END
     ) AS "unknown__benefit_cost"
   FROM "redemptions" AS "source_redemptions"
   JOIN "assigned" AS "assigned"
@@ -1066,24 +1062,19 @@ LEFT JOIN (
 ) AS "source_feedback"
   ON "source_feedback"."member" = "assigned"."member"
 JOIN (VALUES
+  ('control', 0),
+  ('cpn20__care', 3),
+  ('cpn20__urgent', 6),
+  ('gift__care', 9),
+  ('gift__urgent', 12),
+  ('pts500__care', 15),
+  ('pts500__urgent', 18)) AS arm_numbers(arm_text, number)
+  ON COALESCE("assigned"."arm", '') = arm_numbers.arm_text
+JOIN (VALUES
   ('dormant', 0),
   ('near_dormant', 1),
-  ('vip', 2)) AS stratum_numbers(name, place)
-  ON COALESCE("assigned"."stratum", '') = stratum_numbers.name
-JOIN (VALUES
-  ('dormant', 0),
-  ('near_dormant', 3),
-  ('vip', 6)) AS segment_numbers(name, place)
-  ON COALESCE("assigned"."segment", '') = segment_numbers.name
-JOIN (VALUES
-  ('control', 0),
-  ('cpn20__care', 9),
-  ('cpn20__urgent', 18),
-  ('gift__care', 27),
-  ('gift__urgent', 36),
-  ('pts500__care', 45),
-  ('pts500__urgent', 54)) AS arm_numbers(name, place)
-  ON COALESCE("assigned"."arm", '') = arm_numbers.name;
+  ('vip', 2)) AS stratum_numbers(stratum_text, number)
+  ON COALESCE("assigned"."stratum", '') = stratum_numbers.stratum_text;
 
 CREATE OR REPLACE TEMPORARY TABLE "units" AS
 SELECT
@@ -1315,9 +1306,4 @@ SELECT
     0
   ) AS "open",
   MAX(TIMESTAMPADD(HOUR, 336, "planned_send_at")) AS "closes_at"
-FROM "assigned";
-
-SELECT
-  COUNT(*) AS "rows",
-  COUNT(DISTINCT "member") AS "members"
 FROM "assigned";
