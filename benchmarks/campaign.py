@@ -15,7 +15,7 @@ from experiments.decision.conclusion import Lock, conclude
 from experiments.decision.sentences import Sentences
 from experiments.definition.load import load
 from experiments.definition.model import Definition
-from experiments.documents import Analysis
+from experiments.documents.analysis import Analysis
 from experiments.inference.moments import Moments
 from experiments.language import Words
 from experiments.measurement.measurement import Cell, Measurement, MetricKind, MetricMoments, WindowState

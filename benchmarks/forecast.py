@@ -27,7 +27,7 @@ from experiments.analysis import analyze
 from experiments.assignment.assignment import assign
 from experiments.audience.audience import build_audience
 from experiments.data.catalogue import open_data
-from experiments.documents import to_json
+from experiments.documents.storage import to_json
 from experiments.experiment import Experiment
 from experiments.files import write_whole
 from offerwise.demo.campaign import EVENTS, Campaign, generate, respond

@@ -10,7 +10,7 @@ from experiments.decision.look_ledger import LookBook, LookLedger
 from experiments.decision.looks import Look, NotDue, find_look
 from experiments.decision.sentences import Sentences
 from experiments.definition.goals import FixedLooks
-from experiments.documents import Analysis
+from experiments.documents.analysis import Analysis
 from experiments.experiment import Experiment
 from experiments.health.health import check_health
 from experiments.measurement.measurement import Measurement, build_units, measure

@@ -10,7 +10,8 @@ from experiments.decision.contrasts import Contrasts
 from experiments.decision.guardrails import LEVEL, signed_limit
 from experiments.definition.arms import CONTROL
 from experiments.definition.goals import Guardrail
-from experiments.documents import GuardrailAlarm, HealthCheck, MonitoredArm, Monitoring, MonitorStatus
+from experiments.documents.analysis import HealthCheck
+from experiments.documents.monitoring import GuardrailAlarm, MonitoredArm, Monitoring, MonitorStatus
 from experiments.experiment import Experiment
 from experiments.health.health import check_health
 from experiments.inference.guardrails import non_inferiority

@@ -11,7 +11,7 @@ from experiments.assignment.assigned import assigned_members
 from experiments.assignment.assignment import assign
 from experiments.data.catalogue import open_data
 from experiments.definition.errors import OutsideError
-from experiments.documents import WarehouseSQL
+from experiments.documents.validation import WarehouseSQL
 from experiments.engines.script import BigQueryScript, Recorder, SnowflakeScript, Warehouse
 from experiments.experiment import Experiment
 from experiments.files import Workspace

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from experiments.documents import plain
+from experiments.documents.storage import plain
 
 if TYPE_CHECKING:
     import pandas as pd

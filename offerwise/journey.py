@@ -11,23 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from experiments.definition.errors import InputError
-from experiments.documents import (
-    Analysis,
-    Assignment,
-    Design,
-    Validation,
-    WarehouseSQL,
-    read_document,
-    to_json,
-)
+from experiments.documents.analysis import Analysis
+from experiments.documents.assignment import Assignment
+from experiments.documents.design import Design
+from experiments.documents.storage import read_document, to_json
+from experiments.documents.validation import Validation, WarehouseSQL
 from experiments.experiment import Experiment
 from experiments.files import write_whole
 
 if TYPE_CHECKING:
-    from experiments.assignment.documents import Explanation
-    from experiments.documents import Monitoring
+    from experiments.documents.explanation import Explanation
+    from experiments.documents.monitoring import Monitoring
+    from experiments.documents.simulation import Simulation
     from experiments.engines.script import Warehouse
-    from experiments.simulation.documents import Simulation
     from reports.tracking import Tracker
     from uplift.documents import Rollout, Uplift
 

@@ -14,7 +14,7 @@ from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from experiments.definition.errors import InputError, OfferwiseError, OutsideError, RefusedError
-from experiments.documents import to_json
+from experiments.documents.storage import to_json
 from experiments.progress import Progress, silent
 
 

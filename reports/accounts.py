@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from experiments.definition.arms import CONTROL
-from experiments.documents import Analysis, Money
+from experiments.documents.analysis import Analysis, Money
 from reports.narrator import Narrator
 from reports.tables import Cell, Column, Row, Table, absent, row, words
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experiments.documents import HealthCheck
+from experiments.documents.analysis import HealthCheck
 from reports.narrator import Narrator
 from reports.tables import Cell, Column, Row, Table, row, words
 

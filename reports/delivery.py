@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.documents import Analysis, ComplierRow, DeliveredShare
+from experiments.documents.analysis import Analysis, ComplierRow, DeliveredShare
 from reports.narrator import Narrator
 from reports.tables import Cell, Column, Row, Table, absent, row, words
 

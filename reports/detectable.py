@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experiments.documents import CurvePoint, Design
+from experiments.documents.design import CurvePoint, Design
 from experiments.experiment import Experiment
 from reports.curves import Curve, draw_curve
 from reports.narrator import Narrator

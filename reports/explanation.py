@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from experiments.assignment.documents import ExplainedDraw, Explanation
+from experiments.documents.explanation import ExplainedDraw, Explanation
 from reports.narrator import Narrator
 from reports.tables import Column, Table, row, words
 

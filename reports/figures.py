@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from experiments.documents import Analysis, Effect
+from experiments.documents.analysis import Analysis, Effect
 from experiments.numbers import decimals
 from reports.charts import Forest, ForestRow
 from reports.headline import decisive

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from experiments.documents import Analysis
+from experiments.documents.analysis import Analysis
 from reports.headline import Headline
 from reports.narrator import Narrator
 from uplift.documents import Rollout, Uplift

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from experiments.documents import Analysis, Assignment, Design
+from experiments.documents.analysis import Analysis
+from experiments.documents.assignment import Assignment
+from experiments.documents.design import Design
 from reports.narrator import Narrator
 from reports.units import money_metrics
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from experiments.definition.arms import CONTROL
-from experiments.documents import Analysis, Effect, Money, VerdictStatus
+from experiments.documents.analysis import Analysis, Effect, Money, VerdictStatus
 from reports.narrator import PER, Narrator
 from reports.tables import Cell, Column, Row, Table, absent, row, words
 

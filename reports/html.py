@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from experiments.documents import Analysis, Assignment, Design
+from experiments.documents.analysis import Analysis
+from experiments.documents.assignment import Assignment
+from experiments.documents.design import Design
 from experiments.experiment import Experiment
 from reports.page import Documents, Page, build_page
 from uplift.documents import Rollout, Uplift

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from experiments.documents import Analysis, Design, LookTaken, PlannedLook
+from experiments.documents.analysis import Analysis, LookTaken
+from experiments.documents.design import Design, PlannedLook
 from reports.narrator import Narrator
 from reports.tables import Cell, Column, Row, Table, absent, row, words
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.documents import Monitoring
+from experiments.documents.monitoring import Monitoring
 from reports.narrator import Narrator
 from reports.tables import Cell, Column, Table, row, words
 

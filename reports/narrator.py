@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from experiments.definition.goals import Guardrail
 from experiments.definition.model import Definition
-from experiments.documents import Effect
+from experiments.documents.analysis import Effect
 from experiments.experiment import Experiment
 from experiments.inference.look_names import ALWAYS_VALID, GROUP_SEQUENTIAL
 from experiments.language import Words

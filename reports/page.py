@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from experiments.documents import Analysis, Assignment, Design
+from experiments.documents.analysis import Analysis
+from experiments.documents.assignment import Assignment
+from experiments.documents.design import Design
 from experiments.experiment import Experiment
 from reports.accounts import cost_table, money_table
 from reports.charts import Forest, draw_forest

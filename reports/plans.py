@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from experiments.documents import ArmPower, Assignment, Balance, ContactLevel, Design, GuardrailPower
+from experiments.documents.assignment import Assignment, Balance, ContactLevel
+from experiments.documents.design import ArmPower, Design, GuardrailPower
 from reports.narrator import Narrator
 from reports.tables import Cell, Column, Row, Table, absent, row, words
 

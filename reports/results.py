@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from experiments.documents import (
+from experiments.documents.analysis import (
     Analysis,
     Bayes,
     ComparisonWithBest,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.definition.model import Definition
-from experiments.documents import plain
+from experiments.documents.storage import plain
 
 LONGEST_KEY = 250
 LONGEST_VALUE = 500

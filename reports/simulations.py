@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experiments.simulation.documents import RateStatus, Scenario, SimulatedRate, Simulation
+from experiments.documents.simulation import RateStatus, Scenario, SimulatedRate, Simulation
 from reports.narrator import Narrator
 from reports.tables import Cell, Column, Row, Table, absent, row, words
 

@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, TypeAlias, Union
 
 from rich.text import Text
 
-from experiments.documents import Analysis, Assignment, Design, Monitoring, Validation
+from experiments.documents.analysis import Analysis
+from experiments.documents.assignment import Assignment
+from experiments.documents.design import Design
+from experiments.documents.monitoring import Monitoring
+from experiments.documents.validation import Validation
 from experiments.experiment import Experiment
 from reports.grid import draw_table
 from reports.narrator import Narrator
@@ -18,8 +22,8 @@ from reports.tables import Column, Table, row, words
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from experiments.assignment.documents import Explanation
-    from experiments.simulation.documents import Simulation
+    from experiments.documents.explanation import Explanation
+    from experiments.documents.simulation import Simulation
     from reports.headline import Headline
     from uplift.documents import Rollout, Uplift
 
@@ -40,8 +44,8 @@ _VERDICTS: Sequence[tuple[str, str]] = (
 
 def show(console: Console, document: Shown, experiment: Experiment) -> None:
     """Show the document of any command."""
-    from experiments.assignment.documents import Explanation
-    from experiments.simulation.documents import Simulation
+    from experiments.documents.explanation import Explanation
+    from experiments.documents.simulation import Simulation
     from uplift.documents import Rollout, Uplift
 
     match document:

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from experiments.definition.errors import InputError, OutsideError
 from experiments.definition.lock import canonical_json
 from experiments.definition.model import Definition
-from experiments.documents import Analysis, Assignment, Design, to_json
+from experiments.documents.analysis import Analysis
+from experiments.documents.assignment import Assignment
+from experiments.documents.design import Design
+from experiments.documents.storage import to_json
 from experiments.experiment import Experiment
 from experiments.files import Workspace
 from reports.quiet_mlflow import quiet_mlflow
@@ -24,7 +27,7 @@ from reports.store import GO_ON, SAFE, Store
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from experiments.simulation.documents import Simulation
+    from experiments.documents.simulation import Simulation
     from uplift.documents import Rollout, Uplift
 
 Item = TypeVar("Item")

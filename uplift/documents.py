@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from experiments.definition.policy import LearnerName, PolicyKind
-from experiments.documents import GuardrailResult, Reason
+from experiments.documents.analysis import GuardrailResult, Reason
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from experiments.decision.obstacles import find_obstacle
 from experiments.decision.sentences import Sentences
 from experiments.definition.errors import InputError, RefusedError
 from experiments.definition.goals import FixedLooks
-from experiments.documents import GuardrailResult, Reason
+from experiments.documents.analysis import GuardrailResult, Reason
 from experiments.experiment import Experiment
 from experiments.health.health import check_health
 from experiments.measurement.measurement import Measurement, Units, build_units, measure

@@ -9,7 +9,8 @@ import numpy as np
 
 from experiments.definition.errors import RefusedError
 from experiments.definition.metrics import SumMetric
-from experiments.documents import Analysis, Effect, WinnerCorrected, read_document
+from experiments.documents.analysis import Analysis, Effect, WinnerCorrected
+from experiments.documents.storage import read_document
 from experiments.measurement.measurement import MetricMoments
 from experiments.queries import column
 from uplift.clustering import design_effect

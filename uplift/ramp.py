@@ -15,7 +15,7 @@ from experiments.decision.contrasts import Contrasts
 from experiments.decision.guardrails import judge_comparison
 from experiments.definition.arms import CONTROL
 from experiments.definition.columns import is_reserved
-from experiments.documents import GuardrailResult
+from experiments.documents.analysis import GuardrailResult
 from experiments.experiment import Experiment
 from experiments.measurement.measurement import Measurement, build_units, measure
 from experiments.measurement.windows import PLANNED, longest_window

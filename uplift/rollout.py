@@ -14,7 +14,7 @@ from experiments.assignment.ledger import hold
 from experiments.audience.audience import Audience, build_audience, snapshot_of
 from experiments.definition.errors import InputError, RefusedError
 from experiments.definition.policy import Rollout as Settings
-from experiments.documents import Analysis, GuardrailResult, Reason
+from experiments.documents.analysis import Analysis, GuardrailResult, Reason
 from experiments.experiment import Experiment
 from experiments.queries import column, named, number, relation
 from uplift.budget import Problem, rollout_limits

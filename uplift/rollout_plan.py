@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from experiments.definition.errors import RefusedError
 from experiments.definition.policy import Rollout as Settings
-from experiments.documents import Reason, read_document, to_json
+from experiments.documents.analysis import Reason
+from experiments.documents.storage import read_document, to_json
 from experiments.experiment import Experiment
 from experiments.files import write_whole
 from experiments.numbers import Numbers

@@ -18,7 +18,7 @@ from experiments.audience.exclusive_group import refuse_before_others
 from experiments.data.catalogue import open_data
 from experiments.definition.errors import RefusedError
 from experiments.definition.lock import canonical_json
-from experiments.documents import ArmMembers, Assignment, AssignmentFiles
+from experiments.documents.assignment import ArmMembers, Assignment, AssignmentFiles
 from experiments.experiment import Experiment
 from experiments.files import write_whole
 from experiments.queries import column, count_where, fetch_rows, named, relation

@@ -11,7 +11,7 @@ from experiments.audience.audience import PROFILE, Audience
 from experiments.definition.arms import CONTROL
 from experiments.definition.audience import SEGMENT
 from experiments.definition.columns import is_reserved
-from experiments.documents import Balance
+from experiments.documents.assignment import Balance
 from experiments.engines.protocol import ColumnType, Engine
 from experiments.experiment import Experiment
 from experiments.queries import as_double, column, fetch_rows, is_null, named, relation

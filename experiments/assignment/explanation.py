@@ -9,14 +9,6 @@ from typing import Any
 
 from sqlglot import exp
 
-from experiments.assignment.documents import (
-    ArmRange,
-    ExplainedDraw,
-    ExplainedRule,
-    ExplainedTime,
-    Explanation,
-    MemberStatus,
-)
 from experiments.assignment.draws import DIGITS, arm_hash, bound
 from experiments.assignment.entering import ranks_units
 from experiments.assignment.entry import entry_day
@@ -31,6 +23,14 @@ from experiments.data.catalogue import Catalogue, open_data
 from experiments.definition.errors import InputError, RefusedError
 from experiments.definition.model import MEMBERS, Definition
 from experiments.definition.origin import dotted
+from experiments.documents.explanation import (
+    ArmRange,
+    ExplainedDraw,
+    ExplainedRule,
+    ExplainedTime,
+    Explanation,
+    MemberStatus,
+)
 from experiments.experiment import Experiment
 from experiments.queries import Row, all_of, column, count_where, fetch_rows, named, relation
 

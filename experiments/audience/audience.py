@@ -24,7 +24,7 @@ from experiments.definition.columns import is_reserved
 from experiments.definition.expressions import Expression
 from experiments.definition.model import Definition
 from experiments.definition.origin import dotted
-from experiments.documents import ContactLevel, RuleRemoval
+from experiments.documents.assignment import ContactLevel, RuleRemoval
 from experiments.engines.protocol import ColumnType
 from experiments.experiment import Experiment
 from experiments.queries import column, fetch_rows, named, number, relation

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from experiments.audience.contact_counts import KINDS
 from experiments.definition.contact_policy import ContactPolicy
-from experiments.documents import ContactLevel
+from experiments.documents.assignment import ContactLevel
 from experiments.experiment import Experiment
 from experiments.queries import column, count_where, fetch_rows, named, number, relation
 

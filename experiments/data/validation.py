@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from experiments.data.catalogue import open_data
-from experiments.documents import SourceCheck, Validation
+from experiments.documents.validation import SourceCheck, Validation
 from experiments.experiment import Experiment
 
 

@@ -8,7 +8,7 @@ from experiments.decision.contrasts import Contrasts
 from experiments.decision.effects import deciding_metrics, finite
 from experiments.decision.eligibility import goodness
 from experiments.definition.model import Definition
-from experiments.documents import ComparisonWithBest
+from experiments.documents.analysis import ComparisonWithBest
 from experiments.inference.best import WithBest, compare_with_best
 from experiments.inference.comparison import Comparison
 

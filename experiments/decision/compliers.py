@@ -5,7 +5,7 @@ from __future__ import annotations
 from experiments.decision.effects import roles
 from experiments.definition.arms import CONTROL
 from experiments.definition.model import Definition
-from experiments.documents import ComplierRow, DeliveredShare
+from experiments.documents.analysis import ComplierRow, DeliveredShare
 from experiments.inference.compliers import ComplierEffect
 from experiments.measurement.measurement import Measurement
 

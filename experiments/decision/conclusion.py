@@ -21,7 +21,7 @@ from experiments.decision.posterior import posterior_rows
 from experiments.decision.sentences import Sentences
 from experiments.decision.winner import correct_winners
 from experiments.definition.model import Definition
-from experiments.documents import Analysis, ArmCount, HealthCheck, Reason, Verdict
+from experiments.documents.analysis import Analysis, ArmCount, HealthCheck, Reason, Verdict
 from experiments.health.capping import check_capping
 from experiments.measurement.measurement import Measurement
 from experiments.money.money import money_rows

@@ -12,7 +12,7 @@ from experiments.decision.pick import Choice, Picker
 from experiments.decision.sentences import Sentences
 from experiments.definition.arms import CONTROL
 from experiments.definition.model import Definition
-from experiments.documents import GuardrailResult, Money, Reason, Verdict
+from experiments.documents.analysis import GuardrailResult, Money, Reason, Verdict
 
 
 @dataclass(frozen=True)

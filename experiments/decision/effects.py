@@ -12,7 +12,7 @@ from experiments.decision.family import Contrast, Family, Interval
 from experiments.definition.arms import CONTROL
 from experiments.definition.goals import Correction, Goals
 from experiments.definition.model import Definition
-from experiments.documents import Effect, Role
+from experiments.documents.analysis import Effect, Role
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from experiments.decision.family import Family
 from experiments.decision.sentences import Sentences
 from experiments.definition.arms import CONTROL
 from experiments.definition.model import Definition
-from experiments.documents import GuardrailResult, Reason
+from experiments.documents.analysis import GuardrailResult, Reason
 from experiments.inference.comparison import Alternative, Comparison
 
 

@@ -6,7 +6,7 @@ from experiments.decision.contrasts import Contrasts
 from experiments.decision.effects import deciding_metrics
 from experiments.definition.arms import CONTROL
 from experiments.definition.model import Definition
-from experiments.documents import FactorialTerm
+from experiments.documents.analysis import FactorialTerm
 from experiments.inference.corrections import adjust
 from experiments.inference.factorial import Cell, Factor, factorial_terms
 

@@ -9,7 +9,7 @@ from experiments.decision.contrasts import Contrasts
 from experiments.decision.effects import deciding_metrics, segment_family
 from experiments.decision.sentences import Sentences, probability
 from experiments.definition.model import Definition
-from experiments.documents import FactorialTerm, Finding, SegmentHeterogeneity
+from experiments.documents.analysis import FactorialTerm, Finding, SegmentHeterogeneity
 
 
 def factor_findings(

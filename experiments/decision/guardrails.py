@@ -7,7 +7,7 @@ from experiments.decision.effects import finite
 from experiments.definition.arms import CONTROL
 from experiments.definition.goals import Guardrail
 from experiments.definition.model import Definition
-from experiments.documents import GuardrailResult
+from experiments.documents.analysis import GuardrailResult
 from experiments.inference.comparison import Comparison
 from experiments.inference.guardrails import non_inferiority
 

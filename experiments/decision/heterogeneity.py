@@ -6,7 +6,7 @@ from experiments.decision.contrasts import Contrasts
 from experiments.decision.effects import deciding_metrics
 from experiments.definition.arms import CONTROL
 from experiments.definition.model import Definition
-from experiments.documents import SegmentHeterogeneity, SegmentRow
+from experiments.documents.analysis import SegmentHeterogeneity, SegmentRow
 from experiments.inference.comparison import Comparison
 from experiments.inference.segments import heterogeneity
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from experiments.definition.errors import InputError, OutsideError
 from experiments.definition.goals import GroupSequentialLooks
 from experiments.definition.model import Definition
-from experiments.documents import LookTaken, read_document, to_json
+from experiments.documents.analysis import LookTaken
+from experiments.documents.storage import read_document, to_json
 from experiments.files import Workspace, write_whole
 from experiments.inference.sequential import SpendingName
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from experiments.decision.looks import Look, NotDue
 from experiments.decision.sentences import Sentences
 from experiments.definition.model import Definition
-from experiments.documents import Reason
+from experiments.documents.analysis import Reason
 
 
 def look_taken(definition: Definition, look: Look, sentences: Sentences) -> Reason:

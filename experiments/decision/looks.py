@@ -12,7 +12,7 @@ from experiments.decision.look_ledger import LookBook, LookPlan
 from experiments.definition.errors import RefusedError
 from experiments.definition.goals import FixedLooks, GroupSequentialLooks
 from experiments.definition.model import Definition
-from experiments.documents import LookTaken
+from experiments.documents.analysis import LookTaken
 from experiments.inference.always_valid import ConfidenceSequence
 from experiments.inference.comparison import Comparison
 from experiments.inference.corrections import interval_level

@@ -8,7 +8,7 @@ from typing import Literal
 
 from experiments.decision.sentences import Sentences
 from experiments.definition.model import Definition
-from experiments.documents import HealthCheck, Reason
+from experiments.documents.analysis import HealthCheck, Reason
 
 WINDOW_OPEN = "window_open"
 SAMPLE_BELOW_PLAN = "sample_below_plan"

@@ -13,7 +13,7 @@ from experiments.decision.sentences import Sentences
 from experiments.definition.arms import CONTROL
 from experiments.definition.goals import Pick
 from experiments.definition.model import Definition
-from experiments.documents import Reason
+from experiments.documents.analysis import Reason
 from experiments.inference.corrections import adjust
 
 # Costs per member are sums of many amounts; a difference this small is rounding.

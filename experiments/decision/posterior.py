@@ -11,7 +11,7 @@ from experiments.decision.effects import deciding_metrics
 from experiments.decision.eligibility import goodness
 from experiments.definition.arms import CONTROL
 from experiments.definition.model import Definition
-from experiments.documents import Bayes
+from experiments.documents.analysis import Bayes
 from experiments.inference.bayes import ArmPosterior, NormalPosterior, compare_arms
 from experiments.inference.comparison import Comparison
 from experiments.inference.normal_prior import InformedPosterior, NormalPrior

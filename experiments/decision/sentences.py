@@ -8,7 +8,7 @@ from functools import cached_property
 
 from experiments.definition.metrics import SumMetric
 from experiments.definition.model import Definition
-from experiments.documents import Reason
+from experiments.documents.analysis import Reason
 from experiments.inference.comparison import Comparison
 from experiments.language import Words
 from experiments.money.value_formula import value_formula

@@ -12,7 +12,7 @@ from experiments.decision.looks import Look
 from experiments.decision.pick import maximised_metric
 from experiments.definition.arms import CONTROL
 from experiments.definition.model import Definition
-from experiments.documents import Verdict, WinnerCorrected
+from experiments.documents.analysis import Verdict, WinnerCorrected
 from experiments.inference.comparison import Comparison
 from experiments.inference.dunnett import dunnett_critical, loadings
 from experiments.inference.winner import Winner, correct_winner, projection

@@ -8,7 +8,7 @@ from datetime import date
 
 from experiments.design.accrual import Accrual
 from experiments.design.plan import Plan
-from experiments.documents import CurvePoint
+from experiments.documents.design import CurvePoint
 from experiments.measurement.windows import longest_window
 
 _POINTS = 24

@@ -15,7 +15,8 @@ from experiments.design.curves import curve_by_days, curve_by_members
 from experiments.design.history import Past, measure_history, measure_recorded
 from experiments.design.plan import Plan
 from experiments.design.verdict import judge_plan
-from experiments.documents import ContactLevel, Design, RuleRemoval
+from experiments.documents.assignment import ContactLevel, RuleRemoval
+from experiments.documents.design import Design
 from experiments.experiment import Experiment
 from experiments.inference.corrections import control_share
 from experiments.measurement.windows import longest_window

@@ -13,7 +13,7 @@ from experiments.definition.arms import CONTROL, Arm
 from experiments.definition.goals import AlwaysValidLooks, FixedLooks, GroupSequentialLooks, Guardrail
 from experiments.definition.model import Definition
 from experiments.design.history import Past
-from experiments.documents import ArmPower, GuardrailPower, PlannedLook
+from experiments.documents.design import ArmPower, GuardrailPower, PlannedLook
 from experiments.inference.corrections import interval_level
 from experiments.inference.dunnett import dunnett_critical
 from experiments.inference.power import (

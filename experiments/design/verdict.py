@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from experiments.decision.sentences import PACKAGE, Sentences
 from experiments.design.cost import costs_of_member
 from experiments.design.plan import Plan
-from experiments.documents import ArmPower, Reason
+from experiments.documents.analysis import Reason
+from experiments.documents.design import ArmPower
 from experiments.health.heavy_tails import fewest_nonzero, first_look, tailed_metrics
 from experiments.inference.corrections import control_share
 from experiments.inference.power_by_unit import PlannedByUnit

@@ -9,7 +9,7 @@ from experiments.decision.effects import roles
 from experiments.decision.sentences import PACKAGE, Sentences
 from experiments.definition.arms import CONTROL
 from experiments.definition.model import Definition
-from experiments.documents import HealthCheck
+from experiments.documents.analysis import HealthCheck
 from experiments.inference.moments import Moments
 
 CHECK = "raw_outside_capped"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from experiments.definition.arms import CONTROL
 from experiments.definition.model import Definition
-from experiments.documents import HealthCheck
+from experiments.documents.analysis import HealthCheck
 from experiments.health.split import WARN_BELOW
 from experiments.health.telling import HealthWording
 from experiments.inference.homogeneity import homogeneity

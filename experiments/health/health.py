@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from experiments.assignment.assigned import Assigned
 from experiments.assignment.entry import is_entry_over
-from experiments.documents import CheckStatus, HealthCheck
+from experiments.documents.analysis import CheckStatus, HealthCheck
 from experiments.experiment import Experiment
 from experiments.health.delivery import DeliveryHealth
 from experiments.health.outcomes import OutcomeHealth

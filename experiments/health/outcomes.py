@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from experiments.definition.arms import Arm
 from experiments.definition.model import Definition
-from experiments.documents import CheckStatus, HealthCheck
+from experiments.documents.analysis import CheckStatus, HealthCheck
 from experiments.health.heavy_tails import fewest_nonzero, first_look, tailed_metrics
 from experiments.health.split import WARN_BELOW
 from experiments.health.telling import HealthWording

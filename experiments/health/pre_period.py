@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from experiments.definition.model import Definition
-from experiments.documents import HealthCheck
+from experiments.documents.analysis import HealthCheck
 from experiments.health.split import WARN_BELOW
 from experiments.health.telling import HealthWording
 from experiments.inference.moments import pool

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from experiments.definition.arms import Arm
 from experiments.definition.model import Definition
-from experiments.documents import CheckStatus, HealthCheck
+from experiments.documents.analysis import CheckStatus, HealthCheck
 from experiments.health.telling import HealthWording
 from experiments.inference.sample_ratio import sample_ratio
 from experiments.measurement.measurement import Measurement, MemberCount

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from experiments.definition.model import Definition
-from experiments.documents import CheckStatus, HealthCheck
+from experiments.documents.analysis import CheckStatus, HealthCheck
 from experiments.language import Words
 
 _PACKAGE = "experiments"

@@ -10,7 +10,7 @@ from experiments.decision.effects import finite
 from experiments.definition.arms import CONTROL, Arm
 from experiments.definition.metrics import FormulaMetric
 from experiments.definition.model import Definition
-from experiments.documents import Money
+from experiments.documents.analysis import Money
 from experiments.measurement.measurement import Measurement
 from experiments.money.buyers import Buyers, find_buyers
 from experiments.money.value_formula import ValueFormula, value_formula

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from scipy.special import bdtr, bdtrc
 
+from experiments.documents.simulation import Side
 from experiments.inference.tails import require_probability
-from experiments.simulation.documents import Side
 
 
 def binomial_bounds(target: float, runs: int, side: Side, level: float) -> tuple[float, float]:

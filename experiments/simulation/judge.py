@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from experiments.documents.simulation import Rate, Side, SimulatedRate
 from experiments.health.heavy_tails import FEWEST_NONZERO
 from experiments.simulation.bounds import binomial_bounds
-from experiments.simulation.documents import Rate, Side, SimulatedRate
 from experiments.simulation.tally import FamilyTally, Tally
 from experiments.simulation.trial import Trials
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from experiments.decision.eligibility import goodness
 from experiments.definition.model import Definition
-from experiments.simulation.documents import Planted
+from experiments.documents.simulation import Planted
 from experiments.simulation.sample import MemberSample
 
 

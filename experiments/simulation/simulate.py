@@ -8,10 +8,10 @@ from experiments.data.catalogue import Catalogue, open_data
 from experiments.decision.sentences import PACKAGE, Sentences
 from experiments.definition.errors import InputError, RefusedError
 from experiments.design.history import past_members
-from experiments.documents import Reason
+from experiments.documents.analysis import Reason
+from experiments.documents.simulation import SimulatedRate, Simulation, Source
 from experiments.experiment import Experiment
 from experiments.measurement.measurement import build_units, measure
-from experiments.simulation.documents import SimulatedRate, Simulation, Source
 from experiments.simulation.judge import LEVEL, judge_rates
 from experiments.simulation.parallel import run_trials
 from experiments.simulation.planting import Planting, plan_planting

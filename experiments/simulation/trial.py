@@ -16,12 +16,12 @@ from experiments.decision.family import Family
 from experiments.decision.guardrails import judge_guardrails
 from experiments.decision.sentences import Sentences
 from experiments.definition.model import Definition
-from experiments.documents import VerdictStatus
+from experiments.documents.analysis import VerdictStatus
+from experiments.documents.simulation import Scenario
 from experiments.inference.look_names import ALWAYS_VALID
 from experiments.language import Words
 from experiments.measurement.measurement import Measurement
 from experiments.money.money import money_rows
-from experiments.simulation.documents import Scenario
 from experiments.simulation.planting import Planting
 from experiments.simulation.redraw import Redraw
 from experiments.simulation.sample import MemberSample

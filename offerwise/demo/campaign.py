@@ -12,7 +12,7 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from experiments.definition.errors import InputError, OutsideError
-from experiments.documents import to_json
+from experiments.documents.storage import to_json
 from experiments.files import write_whole
 from offerwise.demo.truth import MARGIN, PLANTED, WINDOW_DAYS, TrueEffects
 

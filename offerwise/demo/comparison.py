@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from experiments.definition.arms import CONTROL
-from experiments.documents import Analysis, Effect
+from experiments.documents.analysis import Analysis, Effect
 from offerwise.demo.truth import TrueEffects
 
 if TYPE_CHECKING:

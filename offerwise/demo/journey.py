@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.definition.errors import RefusedError
-from experiments.documents import Verdict
+from experiments.documents.analysis import Verdict
 from experiments.experiment import Experiment
 from experiments.language import Words
 from experiments.progress import Progress, silent

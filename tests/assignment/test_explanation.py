@@ -10,9 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from experiments.assignment.assignment import assign
-from experiments.assignment.documents import Explanation
 from experiments.assignment.explanation import explain_assignment
 from experiments.definition.errors import InputError, RefusedError
+from experiments.documents.explanation import Explanation
 from offerwise.cli import app
 from tests.assignment import recomputed
 from tests.assignment.campaign import Campaign, members

@@ -15,7 +15,7 @@ from experiments.decision.conclusion import Lock, conclude
 from experiments.decision.sentences import Sentences
 from experiments.definition.load import load
 from experiments.definition.model import Definition
-from experiments.documents import Analysis, HealthCheck
+from experiments.documents.analysis import Analysis, HealthCheck
 from experiments.inference.moments import Moments
 from experiments.language import Language, Words
 from experiments.measurement.measurement import Cell, Measurement, MetricMoments, WindowState

@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 
 from experiments.analysis import analyze
-from experiments.documents import Analysis
+from experiments.documents.analysis import Analysis
 from offerwise.opening import open_experiment
 
 RATIOS = {"one": "1:1", "two": "2:1", "three": "3:1"}

@@ -12,7 +12,7 @@ from experiments.analysis import analyze
 from experiments.assignment.assignment import assign
 from experiments.assignment.file_ledger import FileLedger
 from experiments.definition.errors import RefusedError
-from experiments.documents import Analysis
+from experiments.documents.analysis import Analysis
 from offerwise.opening import open_experiment
 
 SOON = datetime(2026, 12, 1, tzinfo=UTC)

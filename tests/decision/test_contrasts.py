@@ -14,7 +14,8 @@ from decision.campaign import Campaign, Did, analysis, define, metric
 from experiments.decision.contrasts import Contrasts, read_by_decision
 from experiments.decision.posterior import posterior_rows
 from experiments.definition.expressions import Expression
-from experiments.documents import Analysis, read_document, to_json
+from experiments.documents.analysis import Analysis
+from experiments.documents.storage import read_document, to_json
 from experiments.files import write_whole
 from experiments.inference.adjustment import LinComparison
 from experiments.inference.moments import Moments

@@ -9,7 +9,8 @@ import pytest
 
 from decision.campaign import Campaign, Did, analysis, codes, define
 from experiments.decision.conclusion import Lock
-from experiments.documents import Analysis, HealthCheck, to_json
+from experiments.documents.analysis import Analysis, HealthCheck
+from experiments.documents.storage import to_json
 from experiments.language import Language
 
 GOOD = Did(rate=0.08, spend=8.0, benefit=0.1)

@@ -14,7 +14,7 @@ from experiments.decision.contrasts import Contrasts
 from experiments.definition.model import Definition
 from experiments.design.design import Available, design, plan_design, planned_members
 from experiments.design.history import Past
-from experiments.documents import Design
+from experiments.documents.design import Design
 from experiments.inference.comparison import compare
 from experiments.inference.guardrails import non_inferiority
 from experiments.inference.moments import Moments

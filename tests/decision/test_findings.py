@@ -10,7 +10,7 @@ from scipy.stats import norm
 
 from decision.campaign import Campaign, Did, analysis, define
 from decision.karlan_list import FACTORIAL, analyze_letters
-from experiments.documents import Analysis
+from experiments.documents.analysis import Analysis
 from experiments.inference.corrections import adjust
 
 OFFERS = ("pts", "cpn", "gift")

@@ -9,7 +9,7 @@ import pytest
 from decision.campaign import Campaign, Did, analysis, define, sentences
 from decision.test_design import OURS, plan
 from experiments.definition.model import Definition
-from experiments.documents import HealthCheck
+from experiments.documents.analysis import HealthCheck
 from experiments.health.outcomes import OutcomeHealth
 from experiments.health.telling import HealthWording
 from experiments.inference.proportions import ScoreComparison

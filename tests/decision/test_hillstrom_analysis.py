@@ -9,7 +9,9 @@ import pytest
 
 from experiments.analysis import analyze
 from experiments.design.design import design
-from experiments.documents import Analysis, Design, Effect, to_json
+from experiments.documents.analysis import Analysis, Effect
+from experiments.documents.design import Design
+from experiments.documents.storage import to_json
 from offerwise.opening import open_experiment
 
 

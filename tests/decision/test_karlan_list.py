@@ -11,7 +11,7 @@ from scipy.stats import chi2, norm
 
 from decision.karlan_list import ASKS, FACTORIAL, MATCH, RATIO, RATIOS, SIZES, analyze_letters
 from experiments.definition.errors import InputError
-from experiments.documents import Analysis, FactorialTerm
+from experiments.documents.analysis import Analysis, FactorialTerm
 
 
 @pytest.fixture(scope="module")

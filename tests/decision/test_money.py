@@ -11,7 +11,8 @@ import pytest
 
 from decision.campaign import Campaign, Did, analysis, define, metric
 from experiments.decision.contrasts import Contrasts
-from experiments.documents import Money, to_json
+from experiments.documents.analysis import Money
+from experiments.documents.storage import to_json
 from experiments.inference.moments import Moments
 from experiments.money.money import money_rows
 

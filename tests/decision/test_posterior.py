@@ -8,7 +8,7 @@ import pytest
 
 from decision.campaign import Campaign, Did, analysis, define
 from experiments.definition.lock import canonical_json
-from experiments.documents import Bayes
+from experiments.documents.analysis import Bayes
 from experiments.inference.bayes import NormalPosterior
 
 CAMPAIGN = Campaign({"points": Did(rate=0.060, spend=5.6), "gift": Did(rate=0.055, spend=5.2)})

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from experiments.definition.policy import PolicyKind
-from experiments.documents import Analysis, Effect, GuardrailResult, Money, Role, Verdict
+from experiments.documents.analysis import Analysis, Effect, GuardrailResult, Money, Role, Verdict
 from experiments.language import Language, Words
 from offerwise.demo.comparison import Comparison, compare_with_truth
 from offerwise.demo.ending import show_ending

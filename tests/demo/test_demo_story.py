@@ -16,7 +16,9 @@ from experiments.assignment.file_ledger import FileLedger
 from experiments.definition.arms import Arm
 from experiments.definition.load import load
 from experiments.design.design import design
-from experiments.documents import Analysis, Assignment, Design
+from experiments.documents.analysis import Analysis
+from experiments.documents.assignment import Assignment
+from experiments.documents.design import Design
 from experiments.experiment import Experiment
 from experiments.language import Words
 from offerwise.demo.campaign import SEED, Campaign, generate, respond

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pyarrow as pa
 import pytest
 
-from experiments.documents import to_json
+from experiments.documents.storage import to_json
 from offerwise.demo.campaign import Campaign as Demo
 from offerwise.demo.campaign import generate, respond
 from offerwise.demo.journey import ledger_rows

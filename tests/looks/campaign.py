@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from experiments.analysis import analyze
 from experiments.assignment.assignment import assign
 from experiments.assignment.file_ledger import FileLedger
-from experiments.documents import Analysis
+from experiments.documents.analysis import Analysis
 from experiments.engines.connect import connect
 from experiments.files import Workspace
 from offerwise.opening import open_experiment

@@ -13,7 +13,7 @@ from decision.campaign import Campaign, Did, codes, define, sentences
 from experiments.decision.conclusion import Lock, conclude
 from experiments.decision.looks import find_look
 from experiments.definition.model import Definition
-from experiments.documents import Analysis, HealthCheck
+from experiments.documents.analysis import Analysis, HealthCheck
 from experiments.measurement.measurement import WindowState
 
 NOW = datetime(2026, 12, 20, tzinfo=UTC)

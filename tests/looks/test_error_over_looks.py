@@ -16,7 +16,7 @@ from experiments.decision.conclusion import Lock, conclude
 from experiments.decision.look_ledger import LookBook
 from experiments.decision.looks import Look, find_look
 from experiments.definition.model import Definition
-from experiments.documents import Analysis
+from experiments.documents.analysis import Analysis
 from experiments.inference.moments import Moments
 from experiments.measurement.measurement import Cell, Measurement, WindowState
 

@@ -10,7 +10,7 @@ import pytest
 
 from experiments.definition.errors import OutsideError, RefusedError
 from experiments.design.design import design
-from experiments.documents import Analysis, Effect
+from experiments.documents.analysis import Analysis, Effect
 from experiments.inference.proportions import compare_proportions
 from experiments.inference.score import TwoByTwo
 from offerwise.journey import Journey

@@ -11,7 +11,8 @@ from rich.console import Console
 
 from experiments.analysis import analyze
 from experiments.design.design import design
-from experiments.documents import Analysis, Design
+from experiments.documents.analysis import Analysis
+from experiments.documents.design import Design
 from experiments.language import Language, Words
 from offerwise.opening import open_experiment
 from reports.html import render_report

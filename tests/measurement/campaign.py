@@ -18,7 +18,7 @@ from experiments.assignment.assigned import Assigned, assigned_members
 from experiments.assignment.assignment import assign
 from experiments.data.catalogue import Catalogue, open_data
 from experiments.definition.load import load
-from experiments.documents import HealthCheck
+from experiments.documents.analysis import HealthCheck
 from experiments.engines.connect import connect
 from experiments.experiment import Experiment
 from experiments.files import Workspace

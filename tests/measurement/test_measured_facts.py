@@ -13,7 +13,7 @@ from experiments.assignment.assigned import assigned_members
 from experiments.data.catalogue import open_data
 from experiments.definition.errors import InputError
 from experiments.definition.load import load
-from experiments.documents import HealthCheck
+from experiments.documents.analysis import HealthCheck
 from experiments.engines.connect import connect
 from experiments.experiment import Experiment
 from experiments.files import Workspace

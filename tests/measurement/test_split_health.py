@@ -15,7 +15,7 @@ from scipy import stats
 
 from experiments.definition.load import load
 from experiments.definition.model import Definition
-from experiments.documents import HealthCheck
+from experiments.documents.analysis import HealthCheck
 from experiments.health.split import SplitHealth
 from experiments.health.telling import HealthWording
 from experiments.language import Words

@@ -19,7 +19,7 @@ from experiments.analysis import analyze
 from experiments.assignment.assigned import assigned_members
 from experiments.definition.errors import RefusedError
 from experiments.design.design import design
-from experiments.documents import Analysis, HealthCheck
+from experiments.documents.analysis import Analysis, HealthCheck
 from experiments.inference.adjustment import LinComparison
 from experiments.inference.cluster_robust import ClusterComparison
 from experiments.inference.clusters import ClusterSums

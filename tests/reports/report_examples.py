@@ -8,36 +8,29 @@ from pathlib import Path
 from textwrap import dedent
 
 from experiments.definition.load import load
-from experiments.documents import (
+from experiments.documents.analysis import (
     Analysis,
     ArmCount,
-    ArmMembers,
-    ArmPower,
-    Assignment,
-    AssignmentFiles,
-    Balance,
     Bayes,
     ComparisonWithBest,
     ComplierRow,
-    CurvePoint,
     DeliveredShare,
-    Design,
     Effect,
     FactorialTerm,
     Finding,
-    GuardrailPower,
     GuardrailResult,
     HealthCheck,
     Money,
     Reason,
     SegmentHeterogeneity,
     SegmentRow,
-    SourceCheck,
-    Validation,
     Verdict,
     VerdictStatus,
     WinnerCorrected,
 )
+from experiments.documents.assignment import ArmMembers, Assignment, AssignmentFiles, Balance
+from experiments.documents.design import ArmPower, CurvePoint, Design, GuardrailPower
+from experiments.documents.validation import SourceCheck, Validation
 from experiments.engines.connect import connect
 from experiments.experiment import Experiment
 from experiments.files import Workspace

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from report_examples import analysis, open_experiment, rollout, uplift
 
-from experiments.documents import Verdict
+from experiments.documents.analysis import Verdict
 from reports.follow_up import disagreeing_segments, follow_up
 from reports.headline import Headline, read_headline
 from reports.narrator import Narrator

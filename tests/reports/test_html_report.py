@@ -24,7 +24,7 @@ from report_examples import (
     uplift,
 )
 
-from experiments.documents import Analysis, VerdictStatus, WinnerCorrected
+from experiments.documents.analysis import Analysis, VerdictStatus, WinnerCorrected
 from experiments.experiment import Experiment
 from experiments.language import Language
 from reports.html import MOST_BYTES, render_report

@@ -18,7 +18,7 @@ from report_examples import (
     uplift,
 )
 
-from experiments.documents import VerdictStatus
+from experiments.documents.analysis import VerdictStatus
 from experiments.language import Language
 from reports.html import render_report
 

@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from experiments.definition.policy import LearnerName, PolicyKind
-from experiments.documents import CheckStatus, GuardrailStatus, Role, VerdictStatus
+from experiments.documents.analysis import CheckStatus, GuardrailStatus, Role, VerdictStatus
 from experiments.language import Words, sentences
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from report_examples import analysis, assignment, design, open_experiment, rollout, uplift
 from rich.console import Console
 
-from experiments.documents import Reason
+from experiments.documents.analysis import Reason
 from reports.html import render_report
 from reports.terminal import show
 

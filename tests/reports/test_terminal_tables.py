@@ -23,7 +23,7 @@ from report_examples import (
 from rich.cells import cell_len
 from rich.console import Console
 
-from experiments.documents import FactorialTerm
+from experiments.documents.analysis import FactorialTerm
 from experiments.experiment import Experiment
 from experiments.language import Language
 from reports.accounts import money_table

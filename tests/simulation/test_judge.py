@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.simulation.documents import SimulatedRate
+from experiments.documents.simulation import SimulatedRate
 from experiments.simulation.judge import judge_rates
 from experiments.simulation.planting import plan_planting
 from experiments.simulation.tally import FamilyTally, Tally

@@ -17,8 +17,8 @@ import pytest
 from experiments.assignment.assigned import assigned_members
 from experiments.assignment.assignment import assign
 from experiments.definition.errors import InputError
+from experiments.documents.simulation import Simulation
 from experiments.measurement.measurement import Measurement, Units, build_units, measure
-from experiments.simulation.documents import Simulation
 from experiments.simulation.sample import fetch_sample
 from experiments.simulation.simulate import simulate
 from offerwise.__main__ import main

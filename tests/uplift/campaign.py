@@ -14,7 +14,8 @@ import pandas as pd
 from ruamel.yaml import YAML
 
 from experiments.assignment.assignment import assign
-from experiments.documents import Analysis, to_json
+from experiments.documents.analysis import Analysis
+from experiments.documents.storage import to_json
 from experiments.experiment import Experiment
 from experiments.files import write_whole
 from offerwise.opening import open_experiment

@@ -11,7 +11,7 @@ import pytest
 
 from experiments.analysis import analyze
 from experiments.definition.policy import PolicyKind
-from experiments.documents import Analysis
+from experiments.documents.analysis import Analysis
 from tests.uplift.campaign import ARMS, DEFINITION, Campaign, keep_analysis
 from uplift.documents import Rollout, Uplift
 from uplift.rollout import rollout

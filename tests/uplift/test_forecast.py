@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from experiments.documents import WinnerCorrected
+from experiments.documents.analysis import WinnerCorrected
 from uplift.forecast import Strata, forecast
 from uplift.offers import Offers, winners_optimism
 from uplift.rules import SegmentTable

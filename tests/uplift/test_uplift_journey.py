@@ -14,7 +14,7 @@ from scipy.stats import binom
 
 from experiments.analysis import analyze
 from experiments.definition.errors import InputError, RefusedError
-from experiments.documents import to_json
+from experiments.documents.storage import to_json
 from experiments.experiment import Experiment
 from tests.uplift.campaign import ARMS, DEFINITION, Campaign, Truth, keep_analysis
 from uplift.costs import measure_costs

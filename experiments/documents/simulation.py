@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from experiments.documents import Reason
+from experiments.documents.analysis import Reason
 
 Scenario = Literal["aa", "ab"]
 """`aa`: no arm does anything; `ab`: an effect is planted in some arms."""

@@ -1,0 +1,1 @@
+"""Documents: what a command answers, as frozen types and as JSON."""
