@@ -110,7 +110,8 @@ sales = st.lists(
         weight=st.floats(-1e3, 1e3, width=32),
     ),
     max_size=40,
-)
+).filter(lambda rows: not rows or any(row.at is not None for row in rows))
+"""Rows of which one has a moment, if there are any: a source without a single one is refused."""
 
 
 @st.composite
