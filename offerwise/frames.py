@@ -16,7 +16,7 @@ def frame(rows: Iterable[Any]) -> pd.DataFrame:
 
     A figure that does not exist is missing in the frame.
 
-    >>> from experiments.documents import ArmMembers
+    >>> from experiments.documents.assignment import ArmMembers
     >>> frame([ArmMembers("control", 28, 0.28)]).to_dict("records")
     [{'arm': 'control', 'members': 28, 'share': 0.28}]
     """
