@@ -73,13 +73,21 @@ def peer_environment(python: str | None) -> Path:
     """The interpreter of the peer's own environment, made and filled once."""
     interpreter = VENV / "bin" / "python"
     if not (VENV / "ready").exists():
-        found = python or next(filter(None, map(shutil.which, ("python3.13", "python3.12"))), None)
+        found = python or next(filter(_runs, ("python3.13", "python3.12")), None)
         if found is None:
             raise SystemExit("tea-tasting 2 needs Python 3.12 or later; name one with --peer-python")
         subprocess.run([found, "-m", "venv", "--clear", str(VENV)], check=True)
         subprocess.run([str(interpreter), "-m", "pip", "install", "--quiet", *PEER], check=True)
         (VENV / "ready").touch()
     return interpreter
+
+
+def _runs(python: str) -> bool:
+    """Whether there is such an interpreter and it starts: a version manager may only pretend that there is."""
+    return (
+        shutil.which(python) is not None
+        and not subprocess.run([python, "-V"], check=False, capture_output=True).returncode
+    )
 
 
 def make_members(database: Path, members: int) -> None:

@@ -67,8 +67,8 @@ def conclude(
         reasons = _with_plan((not_due(look, sentences),), lock, sentences)
         verdict = Verdict("too_early", None, {}, reasons, sentences.next_step("look"))
         return replace(_document(definition, measurement, lock, verdict, health), looks=look.earlier)
-    raw = Contrasts(measurement.metrics, look=look)
     reading = read_by_decision(definition, measurement.metrics, look)
+    raw = Contrasts(measurement.metrics, look=look) if reading.adjusted else reading
     guardrails = judge_guardrails(definition, raw)
     taken = () if look is None else (look_taken(definition, look, sentences),)
     if not (_is_last(look) or is_settled(definition, reading, guardrails, sentences)):

@@ -86,7 +86,8 @@ class MetricMoments:
 
     def arm(self, arm: str, segment: str | None = None) -> Moments:
         """The moments of an arm, overall or in one segment; of nobody where there is no such member."""
-        return pool([Moments.zero(self.variables), *self.strata(arm, segment).values()])
+        strata = self.strata(arm, segment)
+        return pool(strata.values()) if strata else Moments.zero(self.variables)
 
     def by_unit(self, arm: str, segment: str | None = None) -> ClusterSums | None:
         """The sums of an arm by unit of assignment, overall or in one segment; None where that is the member."""
