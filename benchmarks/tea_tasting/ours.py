@@ -2,7 +2,7 @@
 
     python -m benchmarks.tea_tasting.ours TABLE.duckdb DEFINITION.yml TIMES
 
-Prints one JSON object with seconds by question: `query` (pilots and moments of every metric by arm), `analysis` (the
+Prints one JSON object with seconds by question: `query` (moments of every metric by arm), `analysis` (the
 same and everything that is concluded from them) and `journey` (`analyze` from the tables: data checks, audience, arms,
 member values, moments, health, conclusion).
 """
@@ -21,7 +21,7 @@ from experiments.data.catalogue import open_data
 from experiments.decision.conclusion import Lock, conclude
 from experiments.decision.sentences import Sentences
 from experiments.measurement.measurement import build_units, measure
-from experiments.measurement.moments_query import MomentsQuery, mean_pilots
+from experiments.measurement.moments_query import MomentsQuery
 from offerwise.opening import open_experiment
 
 
@@ -41,8 +41,7 @@ def main(database: str, definition: str, times: str) -> None:
         measured = measure(experiment, units)
 
         def query() -> None:
-            pilots = mean_pilots(experiment.engine, units.relation, units.metric_columns.values(), binary)
-            moments = MomentsQuery(pilots, frozenset(), (), sets, units.numbers, binary)
+            moments = MomentsQuery(units.pilots, frozenset(), (), sets, units.numbers, binary)
             moments.run(experiment.engine, units.relation)
 
         def analysis() -> None:

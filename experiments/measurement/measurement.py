@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -23,7 +23,7 @@ from experiments.measurement.member_counts import (
     repeated_members,
 )
 from experiments.measurement.member_values import missing_rule
-from experiments.measurement.moments_query import MomentsQuery, mean_pilots
+from experiments.measurement.moments_query import MomentsQuery
 from experiments.measurement.unit_counts import UnitCounts, count_units
 from experiments.measurement.units import Units, build_units
 from experiments.measurement.windows import WindowState, window_state
@@ -162,19 +162,18 @@ def measure(experiment: Experiment, units: Units, everybody: Assigned | None = N
     whole = units.assigned if everybody is None else everybody
     assigned = units.members if everybody is None else count_members(experiment, everybody)
     counts = members_by_cell(units.members)
-    pilots = mean_pilots(engine, units.relation, _variables(units), units.binary_columns(definition))
     metrics: dict[str, MetricMoments] = {}
     for complete, names in _sample_groups(definition, units).items():
         asked = [_asked(definition, units, name) for name in names]
-        found = _moments(experiment, units, complete, asked, pilots, counts)
-        metrics |= _with_clusters(experiment, units, complete, found, pilots)
+        found = _moments(experiment, units, complete, asked, counts)
+        metrics |= _with_clusters(experiment, units, complete, found)
     return Measurement(
         counts=counts,
         metrics={name: metrics[name] for name in definition.metrics},
         window=window_state(definition, engine, whole.relation, experiment.now),
         assigned=assigned,
         repeated_members=repeated_members(experiment, whole, assigned),
-        pilots=pilots,
+        pilots=units.pilots,
         everybody=None if everybody is None else members_by_cell(assigned),
         unit_counts=count_units(experiment, whole),
     )
@@ -218,10 +217,6 @@ def _asked(definition: Definition, units: Units, name: str) -> _Asked:
     )
 
 
-def _variables(units: Units) -> Iterable[str]:
-    return (*units.metric_columns.values(), *units.raw_columns.values(), *units.covariate_columns.values())
-
-
 def _sample_groups(definition: Definition, units: Units) -> dict[tuple[str, ...], list[str]]:
     """The metrics by the columns whose missing values leave a member out of them."""
     groups: dict[tuple[str, ...], list[str]] = {}
@@ -240,7 +235,6 @@ def _moments(
     units: Units,
     complete: tuple[str, ...],
     asked: list[_Asked],
-    pilots: Mapping[str, float],
     counts: Mapping[Cell, int],
 ) -> dict[str, MetricMoments]:
     covariates = tuple(units.covariate_columns.values())
@@ -248,7 +242,7 @@ def _moments(
     more = [each.raw for each in asked if each.raw]
     more += [each.with_delivery for each in asked if each.with_delivery]
     query = MomentsQuery(
-        pilots,
+        units.pilots,
         frozenset(covariates),
         complete,
         (*sets, *more),
@@ -283,7 +277,6 @@ def _with_clusters(
     units: Units,
     complete: tuple[str, ...],
     found: Mapping[str, MetricMoments],
-    pilots: Mapping[str, float],
 ) -> Mapping[str, MetricMoments]:
     """The metrics with their sums by unit of assignment, where the definition names one."""
     unit, engine = experiment.definition.audience.unit, experiment.engine
@@ -293,7 +286,7 @@ def _with_clusters(
     covariates = tuple(units.covariate_columns.values())
     outcomes = {name: _outcomes(each) for name, each in found.items()}
     every = tuple(dict.fromkeys(name for names in outcomes.values() for name in names))
-    query = ClusterQuery(unit_key(engine, unit), pilots, complete, every, covariates)
+    query = ClusterQuery(unit_key(engine, unit), units.pilots, complete, every, covariates)
     sums = query.run(engine, units.relation)
     return {
         name: replace(each, clusters={cell: of.select(outcomes[name]) for cell, of in sums.items()})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
@@ -23,23 +23,17 @@ from experiments.queries import (
     named,
     number,
     relation,
+    when,
 )
 
 
-def mean_pilots(
-    engine: Engine, units: str, variables: Iterable[str], binary: Collection[str] = ()
-) -> Mapping[str, float]:
-    """The mean of each variable over all members who have it; 0 where nobody has, and for `binary` ones.
+def mean_pilot(variable: exp.Expr, largest: float) -> exp.Expr:
+    """The pilot of a variable as an aggregate: the mean of those who have one of at most `largest`; NULL where nobody has.
 
-    Sums of x - pilot keep the digits that sums of x lose when the mean dwarfs the deviation; sums of 0 and 1 lose none.
+    Sums of x - pilot keep the digits that sums of x lose when the mean dwarfs the deviation.
     """
-    names = [name for name in dict.fromkeys(variables) if name not in binary]
-    known = dict.fromkeys(binary, 0.0)
-    if not names:
-        return known
-    means = (named(exp.Avg(this=column(name)), name) for name in names)
-    (row,) = fetch_rows(engine, exp.select(*means).from_(relation(units)))
-    return known | {name: 0.0 if row[name] is None else float(row[name]) for name in names}
+    within = exp.LTE(this=exp.Abs(this=variable.copy()), expression=double(largest))
+    return exp.Avg(this=when(within, variable.copy()))
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from experiments.measurement.cells import CELL, CellNumbers
 from experiments.measurement.formulas import formula_value, measured_parts
 from experiments.measurement.member_counts import MemberCount
 from experiments.measurement.member_values import MemberValues, member_values, missing_rule
+from experiments.measurement.moments_query import mean_pilot
 from experiments.measurement.windows import window_days
 from experiments.queries import (
     all_of,
@@ -66,6 +67,8 @@ class Units:
         assigned: The assignment that the rows are of.
         members: Its members by cell, batch and planned send day.
         numbers: The cells, by the numbers in `cells.CELL`.
+        pilots: Each column of a metric, a raw value or a covariate to what its sums are taken about: its mean over the
+            members who have it; 0 where nobody has, and for values of 0 and 1, whose sums lose nothing.
     """
 
     relation: str
@@ -78,6 +81,7 @@ class Units:
     assigned: Assigned
     members: tuple[MemberCount, ...]
     numbers: CellNumbers
+    pilots: Mapping[str, float]
 
     def binary_columns(self, definition: Definition) -> frozenset[str]:
         """The columns of metrics whose values are 0 or 1."""
@@ -110,9 +114,9 @@ def build_units(experiment: Experiment, catalogue: Catalogue, assigned: Assigned
     units = _create(experiment, values, rows, caps)
     missing = _missing(experiment, values)
     _refuse_unmeasured(experiment.definition, missing)
-    _refuse_undefined(experiment, units)
+    pilots = _pilots(experiment, units)
     ruled = {name: n for name, n in missing.items() if missing_rule(experiment.definition.metrics[name])}
-    return replace(units, missing=ruled)
+    return replace(units, missing=ruled, pilots=pilots)
 
 
 def _winsorised(definition: Definition) -> Mapping[str, float]:
@@ -162,7 +166,7 @@ def _refuse_unmeasured(definition: Definition, missing: Mapping[str, int]) -> No
 
 
 def _create(experiment: Experiment, values: MemberValues, rows: exp.Expr, caps: Mapping[str, float]) -> Units:
-    """The units, from rows with the members' values; how many values are missing is not counted yet."""
+    """The units, from rows with the members' values; missing values are not counted yet, and there are no pilots."""
     definition = experiment.definition
     metrics = {name: each for name, each in definition.metrics.items() if not isinstance(each, RatioMetric)}
     raw = {name: column(of) for name, of in values.values.items()}
@@ -192,6 +196,7 @@ def _create(experiment: Experiment, values: MemberValues, rows: exp.Expr, caps: 
         assigned=values.assigned,
         members=values.members,
         numbers=values.numbers,
+        pilots={},
     )
 
 
@@ -218,14 +223,20 @@ def _covariate(name: str, kind: ColumnType) -> exp.Expr:
     return as_double(value)
 
 
-def _refuse_undefined(experiment: Experiment, units: Units) -> None:
-    """Refuse a formula without a value although its parts have one, and values whose squares are beyond any double."""
+def _pilots(experiment: Experiment, units: Units) -> dict[str, float]:
+    """The pilot of each column of a value, from the pass that refuses what cannot be measured.
+
+    Refused are a formula without a value although its parts have one, and values whose squares are beyond any double.
+    """
     definition = experiment.definition
+    binary = units.binary_columns(definition)
     keys: dict[str, KeyPath] = {of: ("metrics", name, "value") for name, of in units.metric_columns.items()}
     keys |= {of: ("metrics", name, "value") for name, of in units.raw_columns.items()}
     keys |= {of: ("design", "covariates", place) for place, of in enumerate(units.covariate_columns.values())}
     formulas = [name for name, metric in definition.metrics.items() if isinstance(metric, FormulaMetric)]
-    query = exp.select(*(named(exp.Max(this=exp.Abs(this=column(of))), of) for of in keys))
+    query = exp.select(*(named(exp.Max(this=exp.Abs(this=column(of))), of) for of in keys)).select(
+        *(named(mean_pilot(column(of), _LARGEST), f"pilot__{of}") for of in keys if of not in binary)
+    )
     for name in formulas:
         parts = [column(units.metric_columns[part]) for part in measured_parts(definition.metrics, name)]
         formula = column(units.metric_columns[name])
@@ -250,6 +261,7 @@ def _refuse_undefined(experiment: Experiment, units: Units) -> None:
     ]
     if faults:
         raise InputError(faults)
+    return {of: float(row.get(f"pilot__{of}") or 0.0) for of in keys}
 
 
 def _beyond(name: str, largest: float) -> tuple[str, str]:

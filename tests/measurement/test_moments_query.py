@@ -15,7 +15,8 @@ from experiments.engines.connect import connect
 from experiments.engines.protocol import Engine
 from experiments.inference.moments import Moments, pool
 from experiments.measurement.cells import Cell, CellNumbers, cell_columns
-from experiments.measurement.moments_query import MomentsQuery, mean_pilots
+from experiments.measurement.moments_query import MomentsQuery, mean_pilot
+from experiments.queries import column, fetch_rows, named, relation
 
 ALL = Cell("mail", "", "")
 
@@ -42,7 +43,10 @@ def take(engine: Engine, folder: Path, table: pa.Table) -> None:
 
 
 def ask(engine: Engine, *names: str, imputed: tuple[str, ...] = ()) -> dict[Cell, Moments]:
-    query = MomentsQuery(mean_pilots(engine, "units", names), frozenset(imputed), (), (names,), NUMBERS)
+    means = exp.select(*(named(mean_pilot(column(name), 1e100), name) for name in names))
+    (row,) = fetch_rows(engine, means.from_(relation("units")))
+    pilots = {name: row[name] or 0.0 for name in names}
+    query = MomentsQuery(pilots, frozenset(imputed), (), (names,), NUMBERS)
     (answer,) = query.run(engine, "units")
     return answer
 

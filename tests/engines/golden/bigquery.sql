@@ -1080,18 +1080,6 @@ FROM `metric_values`;
 -- Taking the moments of every metric by arm, segment and stratum
 
 SELECT
-  AVG(`metric__net_revenue`) AS `metric__net_revenue`,
-  AVG(`metric__paid_orders`) AS `metric__paid_orders`,
-  AVG(`metric__benefit_cost`) AS `metric__benefit_cost`,
-  AVG(`metric__profit`) AS `metric__profit`,
-  AVG(`raw__net_revenue`) AS `raw__net_revenue`,
-  AVG(`raw__profit`) AS `raw__profit`,
-  AVG(`covariate__orders_365d`) AS `covariate__orders_365d`,
-  AVG(`covariate__spend_365d`) AS `covariate__spend_365d`,
-  AVG(`covariate__days_since_last_order`) AS `covariate__days_since_last_order`
-FROM `units`;
-
-SELECT
   `cell`,
   COUNT(*) AS `n`,
   SUM(`z0`) AS `s0`,
