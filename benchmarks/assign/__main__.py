@@ -11,35 +11,24 @@ medians; the exit code is 1 when time (wall or CPU) is over 1.5 of the floor, or
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import duckdb
 
 from benchmarks.assign.tables import Tables
+from benchmarks.processes import Run, run
 
 HERE = Path(__file__).resolve().parent
 VENV = HERE.parent / ".venvs" / "assign"
 PEERS = ("planout==0.6.0", "ambrosia==0.5.3.post1")
 MOST_TIMES_THE_FLOOR = 1.5
 MOST_MEMORY = 6 * 1024**3
-
-
-@dataclass(frozen=True)
-class Run:
-    """What one process answered, and the most memory that it and its children held, in bytes."""
-
-    answer: Mapping[str, Any]
-    memory: int
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,20 +77,6 @@ def _take_turns(tables: Tables, temporary: Path, options: argparse.Namespace) ->
             runs[name].append(run([sys.executable, "-m", *command]))
     assert len({each.answer["members"] for found in runs.values() for each in found}) == 1
     return runs
-
-
-def run(command: Sequence[str]) -> Run:
-    """Run a process that prints one JSON object last."""
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=HERE.parents[1]
-    )
-    assert process.stdout is not None
-    printed = process.stdout.read()
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
-    return Run(json.loads(printed.splitlines()[-1]), used.ru_maxrss * 1024)
 
 
 def _print_floor(runs: Mapping[str, Sequence[Run]], options: argparse.Namespace) -> bool:

@@ -12,13 +12,9 @@ CPU) is over 1.5 of the floor at the largest size, or memory reaches 6 GB.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -26,19 +22,12 @@ from typing import Any
 import duckdb
 
 from benchmarks.measure.tables import Tables
+from benchmarks.processes import Run, run
 
 HERE = Path(__file__).resolve().parent
 MOST_TIMES_THE_FLOOR = 1.5
 MOST_MEMORY = 6 * 1024**3
 OURS = "measurement"
-
-
-@dataclass(frozen=True)
-class Run:
-    """What one process answered, and the most memory that it held, in bytes."""
-
-    answer: Mapping[str, Any]
-    memory: int
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,7 +70,7 @@ def _take_turns(tables: Tables, options: argparse.Namespace) -> dict[str, list[R
     runs: dict[str, list[Run]] = {name: [] for name in commands}
     for _ in range(options.rounds):
         for name, command in commands.items():
-            runs[name].append(_run([sys.executable, "-m", *command]))
+            runs[name].append(run([sys.executable, "-m", *command]))
     _same_answers([each.answer for found in runs.values() for each in found])
     return runs
 
@@ -91,20 +80,6 @@ def _same_answers(answers: Sequence[Mapping[str, Any]]) -> None:
     for answer in answers:
         for name in ("members", "bought", "revenue", "complained"):
             assert abs(answer[name] - answers[0][name]) <= 1e-9 * abs(answers[0][name]), (name, answer)
-
-
-def _run(command: Sequence[str]) -> Run:
-    """Run a process that prints one JSON object."""
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=HERE.parents[1]
-    )
-    assert process.stdout is not None
-    printed = process.stdout.read()
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
-    return Run(json.loads(printed), used.ru_maxrss * 1024)
 
 
 def _print_size(members: int, runs: Mapping[str, Sequence[Run]]) -> bool:
