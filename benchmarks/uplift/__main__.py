@@ -37,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--truth", choices=TRUTHS, action="append", help="one truth; may be repeated")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first", type=int, default=0, help="the first seed, to run in pieces")
     parser.add_argument("--members", type=int, default=100_000)
     parser.add_argument(
         "--peers", choices=("none", "quick", "all"), default="quick", help="all: the causal forest too"
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in options.truth or TRUTHS:
         found = [
             (seed, row)
-            for seed in range(options.seeds)
+            for seed in range(options.first, options.first + options.seeds)
             for row in run_seed(name, seed, options.members, options.peers, options.rows)
         ]
         print(table(name, [row for _, row in found]), flush=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,11 @@ from numpy.typing import NDArray
 from benchmarks.uplift.rows import Row, judge
 from benchmarks.uplift.truths import Population
 from uplift.causalml_quiet import load_causalml
+from uplift.features import Array, FeatureSpace
 from uplift.sample import LearningSample
 
-Choose = Callable[[NDArray[np.float64]], NDArray[np.int64]]
+Choose = Callable[[Array], NDArray[np.int64]]
+Learn = Callable[[LearningSample, Array], Choose]
 
 
 def peers_named(which: str) -> tuple[str, ...]:
@@ -27,12 +30,29 @@ def run_peer(name: str, sample: LearningSample, others: Population) -> Row:
     started = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        choose = _learners()[name](sample)
+        columns = _Columns.of(sample)
+        choose = _learners()[name](sample, columns.of_codes(sample.members.codes))
         seconds = time.perf_counter() - started
-        return judge(name, "individual", choose(sample.space.dense(others.codes)), others, seconds)
+        return judge(name, "individual", choose(columns.of_codes(others.codes)), others, seconds)
 
 
-def _learners() -> dict[str, Callable[[LearningSample], Choose]]:
+@dataclass(frozen=True)
+class _Columns:
+    """Features as numbers without gaps, which every peer takes; columns that never vary only slow its trees down."""
+
+    space: FeatureSpace
+    varies: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, sample: LearningSample) -> _Columns:
+        spread = np.ptp(sample.space.dense(sample.members.codes), axis=0)
+        return cls(sample.space, np.flatnonzero(spread > 0))
+
+    def of_codes(self, codes: Array) -> Array:
+        return np.ascontiguousarray(self.space.dense(codes)[:, self.varies])
+
+
+def _learners() -> dict[str, Learn]:
     meta = ("s_learner", "t_learner", "x_learner", "dr_learner", "r_learner")
     return {
         **{f"causalml {name}": _meta(name) for name in meta},
@@ -41,37 +61,44 @@ def _learners() -> dict[str, Callable[[LearningSample], Choose]]:
     }
 
 
-def _meta(name: str) -> Callable[[LearningSample], Choose]:
-    def learn(sample: LearningSample) -> Choose:
+def _meta(name: str) -> Learn:
+    def learn(sample: LearningSample, dense: Array) -> Choose:
         import lightgbm
 
         kinds = load_causalml()
         names = np.array([f"{k:03d}" for k in range(len(sample.arms))])
+        # Two of the five draw folds; without a seed they would do so anew in every run.
+        drawn = {"random_state": sample.seed} if name == "r_learner" else {}
         model = getattr(kinds, name)(
-            learner=lightgbm.LGBMRegressor(n_estimators=100, verbosity=-1, n_jobs=1), control_name=names[0]
+            learner=lightgbm.LGBMRegressor(n_estimators=100, verbosity=-1, n_jobs=1),
+            control_name=names[0],
+            **drawn,
         )
-        pair = dict.fromkeys(names[1:], 0.5)
+        shares = [float(arm.share) for arm in sample.arms]
+        # causalml means P(arm | arm or control), not the arm's share of the test.
+        pair = {name: share / (share + shares[0]) for name, share in zip(names[1:], shares[1:], strict=True)}
         given = {} if name in {"s_learner", "t_learner"} else {"p": _constant(pair, len(sample))}
-        model.fit(
-            sample.space.dense(sample.members.codes), treatment=names[sample.arm], y=sample.value, **given
-        )
+        given |= {"seed": sample.seed} if name == "dr_learner" else {}
+        model.fit(dense, treatment=names[sample.arm], y=sample.value, **given)
         asked = name in {"x_learner", "dr_learner"}
 
-        def choose(dense: NDArray[np.float64]) -> NDArray[np.int64]:
-            extra = {"p": _constant(pair, len(dense))} if asked else {}
-            effects = model.predict(dense, **extra)
-            return np.asarray(np.column_stack([np.zeros(len(dense)), effects]).argmax(axis=1), dtype=np.int64)
+        def choose(columns: Array) -> NDArray[np.int64]:
+            extra = {"p": _constant(pair, len(columns))} if asked else {}
+            effects = model.predict(columns, **extra)
+            return np.asarray(
+                np.column_stack([np.zeros(len(columns)), effects]).argmax(axis=1), dtype=np.int64
+            )
 
         return choose
 
     return learn
 
 
-def _constant(shares: dict[str, float], members: int) -> dict[str, NDArray[np.float64]]:
+def _constant(shares: dict[str, float], members: int) -> dict[str, Array]:
     return {name: np.full(members, share) for name, share in shares.items()}
 
 
-def _policy_tree(sample: LearningSample) -> Choose:
+def _policy_tree(sample: LearningSample, dense: Array) -> Choose:
     from econml.policy import DRPolicyTree  # type: ignore[import-untyped]
     from lightgbm import LGBMRegressor
     from sklearn.dummy import DummyClassifier  # type: ignore[import-untyped]
@@ -83,11 +110,11 @@ def _policy_tree(sample: LearningSample) -> Choose:
         min_samples_leaf=1000,
         random_state=sample.seed,
     )
-    tree.fit(sample.value, sample.arm, X=sample.space.dense(sample.members.codes))
-    return lambda dense: np.asarray(tree.predict(dense), dtype=np.int64).ravel()
+    tree.fit(sample.value, sample.arm, X=dense)
+    return lambda columns: np.asarray(tree.predict(columns), dtype=np.int64).ravel()
 
 
-def _causal_forest(sample: LearningSample) -> Choose:
+def _causal_forest(sample: LearningSample, dense: Array) -> Choose:
     from econml.dml import CausalForestDML  # type: ignore[import-untyped]
     from lightgbm import LGBMRegressor
     from sklearn.dummy import DummyClassifier
@@ -102,10 +129,10 @@ def _causal_forest(sample: LearningSample) -> Choose:
         n_jobs=1,
         random_state=sample.seed,
     )
-    forest.fit(sample.value, sample.arm, X=sample.space.dense(sample.members.codes))
+    forest.fit(sample.value, sample.arm, X=dense)
 
-    def choose(dense: NDArray[np.float64]) -> NDArray[np.int64]:
-        effects = np.asarray(forest.const_marginal_effect(dense)).reshape(len(dense), -1)
-        return np.asarray(np.column_stack([np.zeros(len(dense)), effects]).argmax(axis=1), dtype=np.int64)
+    def choose(columns: Array) -> NDArray[np.int64]:
+        effects = np.asarray(forest.const_marginal_effect(columns)).reshape(len(columns), -1)
+        return np.asarray(np.column_stack([np.zeros(len(columns)), effects]).argmax(axis=1), dtype=np.int64)
 
     return choose
