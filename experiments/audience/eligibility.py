@@ -9,10 +9,11 @@ from typing import Literal, get_args
 
 from sqlglot import exp
 
-from experiments.assignment.draws import below_share, purpose_hash
+from experiments.assignment.draws import purpose_hash
 from experiments.audience.exclusion import EXCLUDE_LISTS, EXEMPT_LISTS, Lists, open_member_list
 from experiments.audience.exclusive_group import members_in_running_tests
 from experiments.audience.features import Profile
+from experiments.audience.standing_holdout import HoldoutWindow, holdout_window
 from experiments.data.catalogue import Catalogue
 from experiments.definition.contact_policy import ContactCap, ContactKind
 from experiments.definition.expressions import Expression
@@ -52,6 +53,7 @@ class Rule:
         removes: When it removes a member, over a profile and the joined lists; never NULL.
         reads: The columns of members and features that it decides by.
         counts: The profile's column with the number of contacts that it decides by; None where it counts none.
+        digits: The member's hash that it decides by; None where it draws nothing.
     """
 
     refusal: Refusal
@@ -60,6 +62,7 @@ class Rule:
     removes: exp.Expr
     reads: tuple[str, ...] = ()
     counts: str | None = None
+    digits: exp.Expr | None = None
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ def eligibility(experiment: Experiment, catalogue: Catalogue, found: Profile, da
         *rules.conditions(),
         *(rules.lists(EXEMPT_LISTS) if sends_marketing(experiment.definition) else ()),
         *rules.lists(EXCLUDE_LISTS),
-        *rules.holdout(),
+        *rules.holdout(day),
         *(rules.running() if running else ()),
         *rules.caps(),
         *rules.policy(),
@@ -194,14 +197,25 @@ class _Rules:
             removes = exp.not_(is_null(column(_on_list(place), lists.key)))
             yield Rule(lists.refusal, ("audience", lists.key, place), file, removes)
 
-    def holdout(self) -> Iterator[Rule]:
-        """The brand's standing holdout."""
-        definition = self._definition
+    def holdout(self, day: date) -> Iterator[Rule]:
+        """The brand's standing holdout of that day."""
+        definition, engine = self._definition, self.experiment.engine
         if definition.holdout is None or definition.audience.global_holdout != "exclude":
             return
-        engine, share = self.experiment.engine, definition.holdout.share
         drawn = purpose_hash(engine, definition.holdout.salt, "holdout", column("member", PROFILE))
-        yield Rule("holdout", ("holdout",), str(share), below_share(engine, drawn, share))
+        window = holdout_window(definition.holdout, day)
+        text = self._holdout_text(window) if definition.holdout.refresh else str(window.share)
+        yield Rule("holdout", ("holdout",), text, window.holds(engine, drawn), digits=drawn)
+
+    def _holdout_text(self, window: HoldoutWindow) -> str:
+        return self.experiment.words.say(
+            _PACKAGE,
+            "rules.holdout" if window.since else "rules.holdout_before",
+            share=window.share,
+            epoch=window.epoch,
+            since=window.since,
+            ranges=", ".join(f"[{first}, {until})" for first, until in window.ranges),
+        )
 
     def running(self) -> Iterator[Rule]:
         """Other running tests of the group."""

@@ -9,9 +9,10 @@ from typing import Any
 
 from sqlglot import exp
 
+from experiments.assignment.draws import leading
 from experiments.audience.audience import snapshot_of, used_columns
-from experiments.audience.eligibility import PROFILE, Refusal, eligibility
-from experiments.audience.features import profile
+from experiments.audience.eligibility import PROFILE, Refusal, Rule, eligibility
+from experiments.audience.features import Profile, profile
 from experiments.data.catalogue import Catalogue
 from experiments.definition.errors import InputError
 from experiments.definition.origin import KeyPath
@@ -29,7 +30,7 @@ class RuleOutcome:
         text: What it says, in the definition's own words where it has any.
         removes: Whether it removes this member, whatever the rules before it say; the first that does is the reason.
         values: The columns and features that it decides by, as of the snapshot; a contact limit adds `contacts`, the
-            number of contacts that it counts.
+            number of contacts that it counts, a draw `digits`, the first 13 of the member's hash.
     """
 
     refusal: Refusal
@@ -63,11 +64,7 @@ def explain_member(
     query = exp.select(column("member", PROFILE))
     for place, rule in enumerate(rules.rules):
         query = query.select(named(rule.removes, f"rule_{place}"))
-        read = {name: found.columns[name] for name in rule.reads}
-        read |= {"contacts": rule.counts} if rule.counts is not None else {}
-        query = query.select(
-            *(named(column(alias, PROFILE), f"{name}_{place}") for name, alias in read.items())
-        )
+        query = query.select(*(named(value, f"{name}_{place}") for name, value in _read(found, rule).items()))
     is_member = exp.EQ(
         this=engine.collated(column("member", PROFILE)),
         expression=engine.collated(exp.Literal.string(member)),
@@ -80,9 +77,18 @@ def explain_member(
     row = rows[0]
     outcomes = []
     for place, rule in enumerate(rules.rules):
-        names = (*rule.reads, *(["contacts"] if rule.counts is not None else []))
-        values = {name: row[f"{name}_{place}"] for name in names}
+        values = {name: row[f"{name}_{place}"] for name in _read(found, rule)}
         outcomes.append(
             RuleOutcome(rule.refusal, rule.key_path, rule.text, bool(row[f"rule_{place}"]), values)
         )
     return tuple(outcomes)
+
+
+def _read(found: Profile, rule: Rule) -> Mapping[str, exp.Expr]:
+    """What a rule decides by, by the name under which it is told."""
+    read: dict[str, exp.Expr] = {name: column(found.columns[name], PROFILE) for name in rule.reads}
+    if rule.counts is not None:
+        read["contacts"] = column(rule.counts, PROFILE)
+    if rule.digits is not None:
+        read["digits"] = leading(rule.digits)
+    return read

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from experiments.definition.block import Block, ColumnName, ExactShare, Probability, Slug
+from experiments.definition.block import Block, ColumnName, Probability, Slug
 from experiments.definition.contact_policy import ContactCap, ContactKind, ContactPolicy
 from experiments.definition.errors import BadValueError
 from experiments.definition.expressions import OTHERWISE, Expression
@@ -34,6 +34,8 @@ class Source(Block):
     """The column with the member's key; `row_number` numbers the rows of one file from 1."""
     time: ColumnName | None = None
     """When the event happened; a source with a time is an event source."""
+    event_id: ColumnName | None = None
+    """The column that tells a member's events from each other, such as the number of an order line; rows of one id are repeats."""
 
 
 def _when(value: object) -> object:
@@ -137,15 +139,6 @@ class Audience(Block):
         for place, segment in enumerate(self.segments if self.segment_grid is None else ()):
             if isinstance(segment.when, Expression):
                 yield ("audience", "segments", place, "when"), segment.when
-
-
-class Holdout(Block):
-    """The brand's standing holdout: members who are never contacted, drawn by a salt of its own."""
-
-    share: ExactShare
-    """Its share of all members."""
-    salt: str = Field(min_length=1)
-    """What draws it; never change it."""
 
 
 def _label(value: object) -> object:

@@ -64,17 +64,25 @@ Probability = Annotated[float, Field(gt=0, lt=1)]
 Money = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Days = Annotated[int, Field(gt=0, le=3660)]
 
+_WRITTEN_AS_FRACTION = {"type": "string", "pattern": r"^\s*[0-9]+\s*/\s*[0-9]+\s*$"}
+
 ExactShare = Annotated[
     Fraction,
     BeforeValidator(exact_fraction),
     Field(gt=0, lt=1),
     PlainSerializer(str, return_type=str),
     WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
-                {"type": "string", "pattern": r"^\s*[0-9]+\s*/\s*[0-9]+\s*$"},
-            ]
-        }
+        {"anyOf": [{"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, _WRITTEN_AS_FRACTION]}
     ),
 ]
+
+ExactPart = Annotated[
+    Fraction,
+    BeforeValidator(exact_fraction),
+    Field(gt=0, le=1),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema(
+        {"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": 1}, _WRITTEN_AS_FRACTION]}
+    ),
+]
+"""A share that may be all of it."""

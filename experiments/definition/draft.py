@@ -9,10 +9,11 @@ from typing import Any, NamedTuple, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from experiments.definition.arms import Arms
-from experiments.definition.audience import Assignment, Audience, Holdout, Send, Source
+from experiments.definition.audience import Assignment, Audience, Send, Source
 from experiments.definition.delivery import Delivery
 from experiments.definition.features import Feature
 from experiments.definition.goals import Decision, Design, Goals
+from experiments.definition.holdout import Holdout
 from experiments.definition.metrics import FormulaMetric, Metric, RatioMetric
 from experiments.definition.model import MEMBERS, Definition
 from experiments.definition.origin import KeyPath

@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, PrivateAttr
 
 from experiments.definition.arms import Arm, Arms
-from experiments.definition.audience import Assignment, Audience, Holdout, Send, Source
+from experiments.definition.audience import Assignment, Audience, Send, Source
 from experiments.definition.block import Block, Name, Slug
 from experiments.definition.delivery import Delivery
 from experiments.definition.features import Feature
 from experiments.definition.goals import Decision, Design, Goals
+from experiments.definition.holdout import Holdout
 from experiments.definition.metrics import BinaryMetric, CountMetric, Metric, SumMetric
 from experiments.definition.origin import Origin
 from experiments.definition.policy import Rollout, Tracking, Uplift

@@ -11,6 +11,7 @@ from experiments.definition.audience import Audience, Segment
 from experiments.definition.draft import Draft, Problem
 from experiments.definition.expressions import OTHERWISE, Expression
 from experiments.definition.features import stage_names
+from experiments.definition.holdout import Holdout
 from experiments.definition.origin import KeyPath
 from experiments.definition.segment_grid import SegmentGrid, values_of
 from experiments.definition.suggest import choose, nearest
@@ -20,7 +21,9 @@ MOST_CELLS = 200
 
 
 def check_audience(draft: Draft) -> Iterator[Problem]:
-    """The rules of the `audience` block."""
+    """The rules of the `audience` block and of the standing holdout."""
+    if draft.holdout is not None:
+        yield from _check_refresh(draft.holdout)
     if draft.audience is None:
         return
     yield from _check_snapshot(draft, draft.audience)
@@ -37,6 +40,13 @@ def check_audience(draft: Draft) -> Iterator[Problem]:
         for index, name in enumerate(lists):
             if name in lists[:index]:
                 yield Problem(("audience", key, index), f"`{name}` stands twice", "delete one of them")
+
+
+def _check_refresh(holdout: Holdout) -> Iterator[Problem]:
+    """Who is released must find a place outside of the next holdout."""
+    if holdout.refresh is not None and holdout.share * (1 + holdout.refresh.part) > 1:
+        cause = f"{holdout.refresh.part} of a holdout of {holdout.share} cannot be replaced: too few members are outside of it"
+        yield Problem(("holdout", "refresh", "part"), cause, "lower `part`, or `holdout.share`")
 
 
 def _check_group(draft: Draft, audience: Audience) -> Iterator[Problem]:
@@ -60,6 +70,7 @@ def _check_snapshot(draft: Draft, audience: Audience) -> Iterator[Problem]:
         *(["features"] if draft.names("features") else []),
         *(["contact caps"] if audience.contact_caps else []),
         *(["the contact policy"] if audience.contact_policy else []),
+        *(["a holdout that is refreshed"] if _asks_refreshed_holdout(draft, audience) else []),
     ]
     if needed_by:
         yield Problem(
@@ -67,6 +78,11 @@ def _check_snapshot(draft: Draft, audience: Audience) -> Iterator[Problem]:
             f"there is no `snapshot` for {', '.join(needed_by)}",
             "add `snapshot: YYYY-MM-DD`, the day before which everything is known",
         )
+
+
+def _asks_refreshed_holdout(draft: Draft, audience: Audience) -> bool:
+    is_refreshed = draft.holdout is not None and draft.holdout.refresh is not None
+    return is_refreshed and audience.global_holdout == "exclude"
 
 
 def _check_segments(segments: Sequence[Segment]) -> Iterator[Problem]:
