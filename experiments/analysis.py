@@ -12,6 +12,7 @@ from experiments.decision.sentences import Sentences
 from experiments.definition.goals import FixedLooks
 from experiments.documents.analysis import Analysis
 from experiments.experiment import Experiment
+from experiments.health.event_book import EventEvidence, read_events
 from experiments.health.health import check_health
 from experiments.measurement.measurement import Measurement, build_units, measure
 from experiments.measurement.windows import closed_members
@@ -35,22 +36,25 @@ def analyze(experiment: Experiment) -> Analysis:
     assigned = assigned_members(experiment, catalogue)
     if isinstance(definition.design.looks, FixedLooks):
         experiment.progress("Measuring every member assigned")
-        return _conclude(
-            experiment, assigned, measure(experiment, build_units(experiment, catalogue, assigned))
-        )
+        measurement = measure(experiment, build_units(experiment, catalogue, assigned))
+        events = read_events(experiment, catalogue, assigned, measurement)
+        return _conclude(experiment, assigned, measurement, events)
     experiment.progress("Measuring every member whose window has closed")
     closed = closed_members(experiment, assigned)
     measurement = measure(experiment, build_units(experiment, catalogue, closed), assigned)
+    events = read_events(experiment, catalogue, assigned, measurement)
     with hold(experiment.workspace.out, experiment.progress):
-        return _look(experiment, assigned, measurement)
+        return _look(experiment, assigned, measurement, events)
 
 
-def _look(experiment: Experiment, assigned: Assigned, measurement: Measurement) -> Analysis:
+def _look(
+    experiment: Experiment, assigned: Assigned, measurement: Measurement, events: EventEvidence
+) -> Analysis:
     """Conclude at a look, and enter it into its ledger unless the experiment is invalid; nothing was shown before."""
     ledger = LookLedger(experiment.workspace)
     book = ledger.read()
     look = find_look(experiment.definition, measurement, book, experiment.now)
-    document = _conclude(experiment, assigned, measurement, look)
+    document = _conclude(experiment, assigned, measurement, events, look)
     if (
         isinstance(look, Look)
         and document.look is not None
@@ -65,10 +69,11 @@ def _conclude(
     experiment: Experiment,
     assigned: Assigned,
     measurement: Measurement,
+    events: EventEvidence,
     look: Look | NotDue | None = None,
 ) -> Analysis:
     experiment.progress("Comparing the arms")
-    health = check_health(experiment, assigned, measurement)
+    health = check_health(experiment, assigned, measurement, events)
     sentences = Sentences(experiment.definition, experiment.words, experiment.arguments)
     return conclude(experiment.definition, measurement, health, _lock(assigned), sentences, look)
 

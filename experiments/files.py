@@ -51,9 +51,19 @@ class Workspace:
         return self.root / "rerandomisation.json"
 
     @property
+    def entry(self) -> Path:
+        """The last day on which members entered, where they enter day by day."""
+        return self.root / "entry.json"
+
+    @property
     def looks(self) -> Path:
         """The ledger of the looks that were taken, and of what they spent."""
         return self.root / "looks.json"
+
+    @property
+    def events(self) -> Path:
+        """How many events were read when their windows had closed, for rows that come later."""
+        return self.root / "events.json"
 
     @property
     def send_lists(self) -> Path:

@@ -13,6 +13,7 @@ from experiments.definition.goals import Guardrail
 from experiments.documents.analysis import HealthCheck
 from experiments.documents.monitoring import GuardrailAlarm, MonitoredArm, Monitoring, MonitorStatus
 from experiments.experiment import Experiment
+from experiments.health.event_book import read_events
 from experiments.health.health import check_health
 from experiments.inference.guardrails import non_inferiority
 from experiments.inference.looks import AnytimeComparison
@@ -36,7 +37,8 @@ def monitor(experiment: Experiment) -> Monitoring:
     assigned = assigned_members(experiment, catalogue)
     closed = closed_members(experiment, assigned)
     measurement = measure(experiment, build_units(experiment, catalogue, closed), assigned)
-    health = check_health(experiment, assigned, measurement)
+    events = read_events(experiment, catalogue, assigned, measurement)
+    health = check_health(experiment, assigned, measurement, events)
     alarms = tuple(_alarms(experiment, measurement))
     return Monitoring(
         experiment=definition.id,

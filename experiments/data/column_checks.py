@@ -69,6 +69,9 @@ class _Checker:
             self._column(("data", name, "key"), source.key, kinds, _KEY, "text or an integer")
             if source.time is not None:
                 self._column(("data", name, "time"), source.time, kinds, _TIME, "a date or a time")
+            if source.event_id is not None:
+                wanted = "text or an integer"
+                self._column(("data", name, "event_id"), source.event_id, kinds, _KEY, wanted)
 
     def feature(self, name: str, feature: Feature) -> ColumnType:
         """A feature's columns, and its type; where it is at fault, the type that it would have."""

@@ -53,8 +53,12 @@ class SourceRows:
         """
         if self.source.time is None:
             raise ValueError(f"the source {self.source.table} has no time")
-        kind = self.opened.columns[self.source.time]
-        return self.engine.instant(self._column(self.source.time), kind, self.definition.zone)
+        return self.instant(self._column(self.source.time))
+
+    def instant(self, stored: exp.Expr) -> exp.Expr:
+        """A value of the column with the time, or an aggregate of it, as an instant."""
+        kind = self.opened.columns[self.source.time or ""]
+        return self.engine.instant(stored, kind, self.definition.zone)
 
     def around(self, first: date, last: date, days: int) -> exp.Expr:
         """A condition that no event from `first` to `days` after `last` fails, and few others meet.

@@ -9,6 +9,8 @@ from experiments.assignment.entry import is_entry_over
 from experiments.documents.analysis import CheckStatus, HealthCheck
 from experiments.experiment import Experiment
 from experiments.health.delivery import DeliveryHealth
+from experiments.health.event_book import EventEvidence
+from experiments.health.events import EventHealth
 from experiments.health.outcomes import OutcomeHealth
 from experiments.health.pre_period import PrePeriodHealth
 from experiments.health.split import SplitHealth
@@ -22,13 +24,16 @@ _NOT_MEASURED = frozenset({"title", "owner", "hypothesis", "mlflow", "uplift", "
 
 
 def check_health(
-    experiment: Experiment, assigned: Assigned, measurement: Measurement
+    experiment: Experiment,
+    assigned: Assigned,
+    measurement: Measurement,
+    events: EventEvidence | None = None,
 ) -> tuple[HealthCheck, ...]:
     """Every check that applies, in the order in which people read them.
 
     The split (`arm_missing, sample_ratio, sample_ratio_by_segment, sample_ratio_by_day, duplicates,
-    sample_below_plan`), the outcomes (`window_open, heavy_tails, missingness, interference`), delivery (`differential_delivery,
-    control_reached`), and for arms that
+    sample_below_plan`), the outcomes (`window_open, heavy_tails, missingness, interference`), their events where these were
+    counted (`repeated_events, late_events`), delivery (`differential_delivery, control_reached`), and for arms that
     Offerwise drew whether the definition still is the one that was locked (`definition_changed`). A p-value below
     `invalid_if.srm_p_below` (below .001 for missingness) fails, one below .01 warns.
     """
@@ -40,6 +45,8 @@ def check_health(
         *SplitHealth(definition, measurement, wording).checks(),
         *OutcomeHealth(definition, measurement, wording, still_entering=still_entering).checks(),
     ]
+    if events is not None:
+        checks += EventHealth(definition, events, experiment.now, wording).checks()
     checks += DeliveryHealth(definition, measurement, wording).checks()
     checks += PrePeriodHealth(definition, measurement, wording).checks()
     if not assigned.recorded:

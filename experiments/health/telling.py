@@ -28,6 +28,10 @@ class HealthWording:
             facts["p"] = probability(p_value)
         return HealthCheck(check, status, p_value, self.words.say(_PACKAGE, f"health.{code}", **facts))
 
+    def part(self, code: str, **facts: object) -> str:
+        """A part of a sentence."""
+        return self.words.say(_PACKAGE, f"health.{code}", **facts)
+
     def arm(self, arm: str) -> str:
         """An arm by its label, and its id where that is another word."""
         label = self.definition.arm(arm).label

@@ -82,7 +82,7 @@ def member_values(experiment: Experiment, catalogue: Catalogue, assigned: Assign
     query = query.from_(relation(assigned.relation, _ASSIGNED))
     values: dict[str, str] = {}
     missing: dict[str, str] = {}
-    for source, metrics in _by_source(definition.metrics).items():
+    for source, metrics in metrics_by_source(definition.metrics).items():
         experiment.progress(f"Reading {source} for {', '.join(metrics)}")
         alias = f"source_{source}"
         rows = SourceRows(
@@ -110,7 +110,8 @@ def missing_rule(metric: Metric) -> Missing | None:
     return metric.missing if isinstance(metric, BinaryMetric | SumMetric | CountMetric) else None
 
 
-def _by_source(metrics: Mapping[str, Metric]) -> Mapping[str, Mapping[str, MeasuredMetric]]:
+def metrics_by_source(metrics: Mapping[str, Metric]) -> Mapping[str, Mapping[str, MeasuredMetric]]:
+    """Source to the metrics that read its rows, by name."""
     found: dict[str, dict[str, MeasuredMetric]] = {}
     for name, metric in metrics.items():
         if isinstance(metric, BinaryMetric | SumMetric | CountMetric):

@@ -90,6 +90,7 @@ def test_keys_and_strata_are_awkward(on_duckdb: Mapping[str, Mapping[str, Any]])
     assert any("a\\|b" in stratum for stratum in strata)
     assert len({row[1] for row in on_duckdb["stratified"]["members"].values()}) == 3
     assert any(moments["cap"] for moments in on_duckdb["stratified"]["moments"].values())
+    assert any(each["repeats"] for source in on_duckdb["stratified"]["events"] for each in source["counts"])
 
 
 def test_arms_are_those_of_the_contract_in_plain_python(on_duckdb: Mapping[str, Mapping[str, Any]]) -> None:
@@ -149,7 +150,7 @@ def test_the_commands_on_spark_give_the_same(
     assert lists[0] == lists[1] != {}
     assert_same(
         road.measured(spark_url, folder, "stratified", places[spark_url]),
-        {name: on_duckdb["stratified"][name] for name in ("members", "lists", "moments")},
+        {name: on_duckdb["stratified"][name] for name in ("members", "lists", "moments", "events")},
     )
 
 

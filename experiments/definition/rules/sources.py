@@ -12,10 +12,13 @@ from experiments.definition.suggest import choose
 
 
 def check_sources(draft: Draft) -> Iterator[Problem]:
-    """There are members; `row_number` numbers them only where their arms are read from the same rows."""
+    """There are members; `row_number` numbers them only where their arms are read from the same rows; events have a time."""
     if draft.names("data") and MEMBERS not in draft.names("data"):
         yield Problem(("data",), f"there is no `{MEMBERS}`", "add the table with one row for each member")
     for name, source in draft.data.items():
+        if source.event_id is not None and source.time is None and draft.sound("data", name):
+            cause = f"`{name}` has no `time`, so its rows are no events"
+            yield Problem(("data", name, "event_id"), cause, "delete it, or add `time`")
         if source.key != ROW_NUMBER:
             continue
         key: KeyPath = ("data", name, "key")
