@@ -30,12 +30,14 @@ class Plan:
         given: Shape (G, K): whole members of each group who are offered each arm.
         shares: Shape (G, K): the same as shares of each group; of a group without members, what one would get.
         shadow_price: The profit that one more unit of budget would bring; 0 where it does not bind or there is none.
+        capacity: The expected cost that it may have; None where nothing holds it.
         limit_prices: The profit that one more member within each limit would bring.
     """
 
     given: Array
     shares: Array
     shadow_price: float
+    capacity: float | None = None
     limit_prices: tuple[float, ...] = ()
 
 
@@ -81,13 +83,20 @@ class Problem:
         expected cost, over what the last such unit adds to the bound.
         """
         whole = self._allocate(None)
-        if self.budget is None or self._bound(whole) <= self.budget.amount:
-            return self._plan(whole, 0.0)
+        if self.budget is None:
+            return self._plan(whole, 0.0, None)
+        room = self.budget.amount - self._bound(whole)
+        if room >= 0:
+            return self._plan(whole, 0.0, whole.cost + room)
         capacity = self._capacity(self.budget.amount, whole.cost)
         best, less = self._allocate(capacity), self._allocate(capacity * (1 - _STEP))
         steepness = self._bound(best) - self._bound(less)
         price = best.shadow_price * capacity * _STEP / steepness if steepness > 0 else best.shadow_price
-        return self._plan(best, price)
+        return self._plan(best, price, capacity)
+
+    def reached(self, capacity: float | None) -> Array:
+        """Shape (G, K): members who are offered each arm within an expected cost, parts of members included."""
+        return np.asarray(self._allocate(capacity).shares * self.sizes[:, None])
 
     def with_budget(self, amount: float) -> Problem:
         """The same members with another budget; only for one that has a budget."""
@@ -101,8 +110,10 @@ class Problem:
         whole = self._allocate(None)
         found = []
         for part in np.linspace(0.0, 1.0, points):
-            allocation = self._allocate(float(part) * whole.cost) if part < 1 else whole
-            found.append((self._bound(allocation), self._plan(allocation, allocation.shadow_price)))
+            capacity = float(part) * whole.cost if part < 1 else None
+            allocation = whole if capacity is None else self._allocate(capacity)
+            plan = self._plan(allocation, allocation.shadow_price, capacity)
+            found.append((self._bound(allocation), plan))
         return tuple(found)
 
     def by_cell(self, members: Array) -> Array:
@@ -139,11 +150,11 @@ class Problem:
         members = self.by_cell(allocation.shares * self.sizes[:, None])
         return self.costs.bound(members + self.explored, self.budget)
 
-    def _plan(self, allocation: Allocation, price: float) -> Plan:
+    def _plan(self, allocation: Allocation, price: float, capacity: float | None) -> Plan:
         size = self.sizes[:, None]
         given = np.floor(allocation.shares * size + _PRECISION)
         shares = np.divide(given, size, out=np.floor(allocation.shares), where=size > 0)
-        return Plan(given, shares, price, allocation.limit_prices)
+        return Plan(given, shares, price, capacity, allocation.limit_prices)
 
     @cached_property
     def _covered(self) -> Array:

@@ -247,11 +247,13 @@ class LimitUse:
 class RolloutPlan:
     """What the draw decided beside the ledger, kept in `plan.json`: it holds for as long as the ledger does.
 
-    `settings` is the definition's `rollout` as it was drawn.
+    `settings` is the definition's `rollout` as it was drawn. `optimism` is what the plan's expected profit was lowered by, for
+    having been chosen by the estimates that tell it.
     """
 
     settings: Mapping[str, Any]
     shadow_price: float
+    optimism: float = 0.0
     limits: tuple[LimitUse, ...] = ()
     budget_curve: tuple[BudgetPoint, ...] = ()
     more_budget: MoreBudget | None = None

@@ -63,19 +63,24 @@ class Forecast:
     high: float
 
 
-def expected_profit(offers: Offers, offered: Array, explored: Array) -> tuple[Array, float]:
-    """Shape (K,) by arm of the offers, and the total with exploration; both arguments have shape (C, K).
+def expected_profit(
+    offers: Offers, offered: Array, explored: Array, optimism: float = 0.0
+) -> tuple[Array, float]:
+    """Shape (K,) by arm of the offers, and the total with exploration; `offered` and `explored` have shape (C, K).
 
-    Gains per member from the test times members, less what the chosen arms look better for having been chosen.
+    Gains per member from the test times members, less what the chosen arms look better for having been chosen, and less
+    `optimism`, by which the plan looks better for having been chosen: of each arm as much as its gains are uncertain.
     """
     own = np.zeros_like(offers.gains)
     own[np.arange(len(offers.arm)), list(offers.arm)] = offers.optimism
     own[:, 0] = 0.0
-    expected = offered * (offers.gains - own)
-    return expected.sum(axis=0), float(expected.sum() + (explored * offers.gains).sum())
+    uncertain = (offered * offers.errors).sum(axis=0)
+    lowered = optimism * uncertain / uncertain.sum() if uncertain.any() else np.zeros_like(uncertain)
+    by_arm = (offered * (offers.gains - own)).sum(axis=0) - lowered
+    return by_arm, float(by_arm.sum() + (explored * offers.gains).sum())
 
 
-def forecast(offers: Offers, strata: Strata) -> Forecast:
+def forecast(offers: Offers, strata: Strata, optimism: float = 0.0) -> Forecast:
     """What a rollout to these members should earn, as `expected_profit` has it, with its prediction interval.
 
     The holdout will show the difference of means between contacted and held-out members of each stratum, times the contacted
@@ -83,9 +88,14 @@ def forecast(offers: Offers, strata: Strata) -> Forecast:
     contacted members, and that of the held-out ones, each with the spread of its own part and arm: a rollout may weigh the parts
     quite otherwise than the test. The errors of the arms of one part, which share a control, are taken to go together. Members
     of one unit vary together, by as much as they did in the test. Where nobody is held out, the interval is that of the profit itself.
+
+    Args:
+        offers: What is offered, and what the test showed of it.
+        strata: To whom.
+        optimism: What the plan looks better for having been chosen; see `plan_optimism`.
     """
     offered, explored = _by_cell(offers, strata, strata.offered), _by_cell(offers, strata, strata.explored)
-    by_arm, total = expected_profit(offers, offered, explored)
+    by_arm, total = expected_profit(offers, offered, explored, optimism)
     contacted = offered + explored
     estimation = ((contacted * offers.errors).sum(axis=1) ** 2).sum()
     if offers.policy is not None:

@@ -230,7 +230,7 @@ class _Work:
         """All of it from ledger, plan and evidence, so that running again, or on after being stopped, tells the same."""
         experiment, budget, offers = self.experiment, self.settings.budget, self.offers
         offered, explored = drawn.counts["offer"], drawn.counts["explore"]
-        expected = forecast(offers, drawn.strata)
+        expected = forecast(offers, drawn.strata, plan.optimism)
         cost = offered * self.costs.expected
         return Rollout(
             experiment=experiment.definition.id,

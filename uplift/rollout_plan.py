@@ -16,6 +16,7 @@ from uplift.budget import Plan, Problem
 from uplift.documents import BudgetPoint, LimitUse, MoreBudget, RolloutPlan
 from uplift.forecast import expected_profit
 from uplift.limits import Limit
+from uplift.plan_optimism import plan_optimism
 from uplift.sentences import PACKAGE
 
 _POINTS = 41
@@ -24,12 +25,21 @@ _MORE = 0.2
 
 def keep_plan(experiment: Experiment, problem: Problem, plan: Plan, settings: Settings) -> None:
     """Write `plan.json`, before the ledger: where the ledger stands, the plan does."""
+    points = () if problem.budget is None else problem.curve(_POINTS if not problem.limits else _POINTS // 4)
+    further = _further(problem)
+    plans = [plan, *(each for _, each in points), *([further[1]] if further else [])]
+    optimism = plan_optimism(problem, [each.capacity for each in plans])
+    profits = [_profit(problem, each, lowered) for each, lowered in zip(plans, optimism, strict=True)]
+    curve = zip(points, profits[1:], strict=False)
     found = RolloutPlan(
         settings=settings.model_dump(mode="json", exclude_none=True),
         shadow_price=plan.shadow_price,
+        optimism=float(optimism[0]),
         limits=_limits(problem, plan, settings),
-        budget_curve=_curve(problem),
-        more_budget=_more(problem, plan),
+        budget_curve=tuple(
+            BudgetPoint(bound, profit, int(each.given.sum())) for (bound, each), profit in curve
+        ),
+        more_budget=further and _more(plan, *further, profits[-1] - profits[0]),
     )
     write_whole(experiment.workspace.rollout / "plan.json", to_json(found))
 
@@ -101,27 +111,20 @@ def refuse_what_exploration_exceeds(
         raise RefusedError(told, say(PACKAGE, "rollout.less_exploration", file=file))
 
 
-def _curve(problem: Problem) -> tuple[BudgetPoint, ...]:
-    if problem.budget is None:
-        return ()
-    return tuple(
-        BudgetPoint(bound, _profit(problem, plan), int(plan.given.sum()))
-        for bound, plan in problem.curve(_POINTS if not problem.limits else _POINTS // 4)
-    )
-
-
-def _more(problem: Problem, plan: Plan) -> MoreBudget | None:
-    """A round fifth of the budget more; None where there is no budget."""
+def _further(problem: Problem) -> tuple[float, Plan] | None:
+    """A round fifth of the budget more, and the plan with it; None where there is no budget."""
     if problem.budget is None or problem.budget.amount <= 0:
         return None
     amount = _round(problem.budget.amount * _MORE)
-    other = problem.with_budget(problem.budget.amount + amount).solve()
-    gained = _profit(problem, other) - _profit(problem, plan)
+    return amount, problem.with_budget(problem.budget.amount + amount).solve()
+
+
+def _more(plan: Plan, amount: float, other: Plan, gained: float) -> MoreBudget:
     return MoreBudget(amount, max(gained, 0.0), int(other.given.sum() - plan.given.sum()))
 
 
-def _profit(problem: Problem, plan: Plan) -> float:
-    return expected_profit(problem.offers, problem.by_cell(plan.given), problem.explored)[1]
+def _profit(problem: Problem, plan: Plan, optimism: float) -> float:
+    return expected_profit(problem.offers, problem.by_cell(plan.given), problem.explored, optimism)[1]
 
 
 def _limits(problem: Problem, plan: Plan, settings: Settings) -> tuple[LimitUse, ...]:

@@ -48,7 +48,7 @@ class UpliftResult:
     sample: LearningSample
 
 
-def find_policy(experiment: Experiment, value: str | None = None) -> UpliftResult:
+def find_policy(experiment: Experiment, value: str | None = None, *, explain: bool = True) -> UpliftResult:
     """Find the best offer policy for a metric and prove it on members that it was not learned from.
 
     The policy for the definition's own value metric is kept as `policy.json` for `rollout`; that for another metric
@@ -57,6 +57,7 @@ def find_policy(experiment: Experiment, value: str | None = None) -> UpliftResul
     Args:
         experiment: An experiment with outcomes.
         value: The metric; the definition's value where absent.
+        explain: Whether the document tells, beside the proof, parts, reasons, stability and the next test.
 
     Raises:
         InputError: The metric or the features cannot be used.
@@ -107,7 +108,8 @@ def find_policy(experiment: Experiment, value: str | None = None) -> UpliftResul
         notes=evidence.notes,
     )
     own = metric == definition.goals.value_metric
-    document = _explained(document, evidence, policy, arena, contest, words, own=own)
+    if explain:
+        document = _explained(document, evidence, policy, arena, contest, words, own=own)
     if own:
         save_policy(policy, experiment.workspace)
     return UpliftResult(document, policy, contest.scores, sample)
