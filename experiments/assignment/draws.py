@@ -54,9 +54,15 @@ def bound(share: Fraction) -> str:
 
 def below_share(engine: Engine, digits: exp.Expr, share: Fraction) -> exp.Expr:
     """Whether a hash lies in the first `share` of all hashes."""
-    if share >= 1:
-        return exp.true()
-    return exp.LT(this=engine.collated(leading(digits)), expression=exp.Literal.string(bound(share)))
+    return exp.true() if share >= 1 else is_below(engine.collated(digits), share)
+
+
+def is_below(digits: exp.Expr, share: Fraction) -> exp.Expr:
+    """Whether a collated hash comes before a share of less than 1.
+
+    The whole hash is compared: it comes before a text of 13 digits exactly when its own first 13 do.
+    """
+    return exp.LT(this=digits.copy(), expression=exp.Literal.string(bound(share)))
 
 
 def leading(digits: exp.Expr) -> exp.Expr:

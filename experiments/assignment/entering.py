@@ -30,8 +30,8 @@ def create_entering(
 ) -> None:
     """Create the relation of those who enter now: of a sample with limits, those with the lowest (sample hash, key).
 
-    Columns: `member, segment, stratum, drawn_by` (the key of the draw: the unit's, else the member's) and
-    `digits` (the hash of the arm); where units are ranked, `arm_of_unit`: the arm that the member's unit has already.
+    Columns: `member, segment, stratum` and `digits` (the hash of the arm); where units are drawn, `drawn_by` (the unit's key);
+    where they are ranked, `arm_of_unit`: the arm that the member's unit has already.
 
     Args:
         experiment: The experiment.
@@ -81,7 +81,7 @@ def _entering(
             named(column("member", "people"), "member"),
             named(column("segment", "people"), "segment"),
             named(stratum_name(engine, strata), "stratum"),
-            named(drawn_by, "drawn_by"),
+            *([] if unit is None else [named(drawn_by, "drawn_by")]),
             named(arm_hash(engine, salt, drawn_by), "digits"),
         )
         .from_(relation(audience.relation, "people"))
@@ -96,9 +96,9 @@ def _entering(
         query = _with_arm_of_unit(query, drawn_by, _arms_of_units(experiment, audience, ledger, unit))
     if room is None:
         return query
-    sample = purpose_hash(engine, definition.salt, "sample", column("drawn_by"))
+    sample = purpose_hash(engine, definition.salt, "sample", column("member" if unit is None else "drawn_by"))
     if unit is None:
-        order = (sample, engine.collated(column("drawn_by")))
+        order = (sample, engine.collated(column("member")))
         return exp.select("*").from_(query.subquery("candidates")).order_by(*order).limit(room)
     return _whole_units(experiment, query, sample, room)
 

@@ -15,6 +15,8 @@ from experiments.engines.protocol import Engine
 from experiments.queries import coalesce
 
 _MISSING = r"\N"
+_SEGMENT = "segment"
+"""The segment, whose ids have nothing to escape."""
 
 
 def stratum_name(engine: Engine, values: Sequence[exp.Expr]) -> exp.Expr:
@@ -24,7 +26,9 @@ def stratum_name(engine: Engine, values: Sequence[exp.Expr]) -> exp.Expr:
     """
     parts: list[exp.Expr] = []
     for value in values:
-        text = _replaced(_replaced(engine.as_key(value), "\\", "\\\\"), "|", r"\|")
+        text = engine.as_key(value)
+        if value.name != _SEGMENT:
+            text = _replaced(_replaced(text, "\\", "\\\\"), "|", r"\|")
         parts += [exp.Literal.string("|")] if parts else []
         parts.append(coalesce(text, exp.Literal.string(_MISSING)))
     return exp.Concat(expressions=parts) if parts else exp.Literal.string("")

@@ -277,13 +277,7 @@ FROM (
   SELECT
     "people"."member" AS "member",
     "people"."segment" AS "segment",
-    CONCAT(
-      COALESCE(
-        REPLACE(REPLACE(CAST("people"."segment" AS VARCHAR), '\\', '\\\\'), '|', '\\|'),
-        '\\N'
-      )
-    ) AS "stratum",
-    "people"."member" AS "drawn_by",
+    CONCAT(COALESCE(CAST("people"."segment" AS VARCHAR), '\\N')) AS "stratum",
     MD5(CONCAT('winback-demo.1|', "people"."member")) AS "digits"
   FROM "audience" AS "people"
   LEFT JOIN "ledger" AS "before"
@@ -292,9 +286,130 @@ FROM (
     "people"."refused_by" IS NULL AND "before"."member" IS NULL
 ) AS candidates
 ORDER BY
-  MD5(CONCAT('winback-demo.1|sample|', "drawn_by")),
-  "drawn_by"
+  MD5(CONCAT('winback-demo.1|sample|', "member")),
+  "member"
 LIMIT 850;
+
+CREATE OR REPLACE TEMPORARY TABLE "rank_counts" AS
+SELECT
+  "stratum",
+  SUBSTRING("digits", 1, 2) AS "leading",
+  COUNT(*) AS "ranked"
+FROM "entering"
+GROUP BY
+  "stratum",
+  SUBSTRING("digits", 1, 2);
+
+CREATE OR REPLACE TEMPORARY TABLE "rank_wanted" AS
+SELECT
+  ends.stratum AS "stratum",
+  ends.place AS "place",
+  "running"."leading" AS "leading",
+  ends.end_rank - (
+    "running"."upto" - "running"."ranked"
+  ) AS "earlier"
+FROM (VALUES
+  ('near_dormant', 0, 99),
+  ('near_dormant', 1, 142),
+  ('near_dormant', 2, 184),
+  ('near_dormant', 3, 227),
+  ('near_dormant', 4, 269),
+  ('near_dormant', 5, 312),
+  ('dormant', 0, 79),
+  ('dormant', 1, 113),
+  ('dormant', 2, 147),
+  ('dormant', 3, 181),
+  ('dormant', 4, 215),
+  ('dormant', 5, 249),
+  ('vip', 0, 60),
+  ('vip', 1, 86),
+  ('vip', 2, 111),
+  ('vip', 3, 137),
+  ('vip', 4, 162),
+  ('vip', 5, 188)) AS ends(stratum, place, end_rank)
+LEFT JOIN (
+  SELECT
+    "stratum",
+    "leading",
+    "ranked",
+    CAST(SUM("ranked") OVER (PARTITION BY "stratum" ORDER BY "leading") AS BIGINT) AS "upto"
+  FROM "rank_counts"
+) AS "running"
+  ON "running"."stratum" = ends.stratum
+  AND ends.end_rank >= (
+    "running"."upto" - "running"."ranked"
+  )
+  AND ends.end_rank < "running"."upto";
+
+CREATE OR REPLACE TEMPORARY TABLE "rank_ends" AS
+SELECT
+  "rank_wanted"."stratum" AS "stratum",
+  COALESCE(MAX(CASE WHEN (
+    "rank_wanted"."place" = 0
+  ) THEN "found"."digits" END), 'g') AS "digits_0",
+  MAX(CASE WHEN (
+    "rank_wanted"."place" = 0
+  ) THEN "found"."key" END) AS "key_0",
+  COALESCE(MAX(CASE WHEN (
+    "rank_wanted"."place" = 1
+  ) THEN "found"."digits" END), 'g') AS "digits_1",
+  MAX(CASE WHEN (
+    "rank_wanted"."place" = 1
+  ) THEN "found"."key" END) AS "key_1",
+  COALESCE(MAX(CASE WHEN (
+    "rank_wanted"."place" = 2
+  ) THEN "found"."digits" END), 'g') AS "digits_2",
+  MAX(CASE WHEN (
+    "rank_wanted"."place" = 2
+  ) THEN "found"."key" END) AS "key_2",
+  COALESCE(MAX(CASE WHEN (
+    "rank_wanted"."place" = 3
+  ) THEN "found"."digits" END), 'g') AS "digits_3",
+  MAX(CASE WHEN (
+    "rank_wanted"."place" = 3
+  ) THEN "found"."key" END) AS "key_3",
+  COALESCE(MAX(CASE WHEN (
+    "rank_wanted"."place" = 4
+  ) THEN "found"."digits" END), 'g') AS "digits_4",
+  MAX(CASE WHEN (
+    "rank_wanted"."place" = 4
+  ) THEN "found"."key" END) AS "key_4",
+  COALESCE(MAX(CASE WHEN (
+    "rank_wanted"."place" = 5
+  ) THEN "found"."digits" END), 'g') AS "digits_5",
+  MAX(CASE WHEN (
+    "rank_wanted"."place" = 5
+  ) THEN "found"."key" END) AS "key_5"
+FROM "rank_wanted"
+LEFT JOIN (
+  SELECT
+    "stratum",
+    "place",
+    "digits",
+    "key"
+  FROM (
+    SELECT
+      "wanted"."stratum" AS "stratum",
+      "wanted"."place" AS "place",
+      "wanted"."earlier" AS "earlier",
+      "keys"."digits" AS "digits",
+      "keys"."member" AS "key",
+      ROW_NUMBER() OVER (
+        PARTITION BY "wanted"."stratum", "wanted"."place"
+        ORDER BY "keys"."digits", "keys"."member"
+      ) AS "rank"
+    FROM "entering" AS "keys"
+    JOIN "rank_wanted" AS "wanted"
+      ON "wanted"."stratum" = "keys"."stratum"
+      AND "wanted"."leading" = SUBSTRING("keys"."digits", 1, 2)
+  ) AS "ranked"
+  WHERE
+    "rank" = "earlier" + 1
+) AS "found"
+  ON "found"."stratum" = "rank_wanted"."stratum"
+  AND "found"."place" = "rank_wanted"."place"
+GROUP BY
+  "rank_wanted"."stratum";
 
 -- Writing 850 members to the ledger
 
@@ -509,47 +624,51 @@ FROM (
     END AS "planned_send_at"
   FROM (
     SELECT
-      *,
+      "entering"."member" AS "member",
+      "entering"."segment" AS "segment",
+      "entering"."stratum" AS "stratum",
       CASE
-        WHEN "rank" < "end_0"
+        WHEN "entering"."digits" < "rank_ends"."digits_0"
+        OR (
+          "entering"."digits" = "rank_ends"."digits_0"
+          AND "entering"."member" < "rank_ends"."key_0"
+        )
         THEN 'control'
-        WHEN "rank" < "end_1"
+        WHEN "entering"."digits" < "rank_ends"."digits_1"
+        OR (
+          "entering"."digits" = "rank_ends"."digits_1"
+          AND "entering"."member" < "rank_ends"."key_1"
+        )
         THEN 'pts500__care'
-        WHEN "rank" < "end_2"
+        WHEN "entering"."digits" < "rank_ends"."digits_2"
+        OR (
+          "entering"."digits" = "rank_ends"."digits_2"
+          AND "entering"."member" < "rank_ends"."key_2"
+        )
         THEN 'pts500__urgent'
-        WHEN "rank" < "end_3"
+        WHEN "entering"."digits" < "rank_ends"."digits_3"
+        OR (
+          "entering"."digits" = "rank_ends"."digits_3"
+          AND "entering"."member" < "rank_ends"."key_3"
+        )
         THEN 'cpn20__care'
-        WHEN "rank" < "end_4"
+        WHEN "entering"."digits" < "rank_ends"."digits_4"
+        OR (
+          "entering"."digits" = "rank_ends"."digits_4"
+          AND "entering"."member" < "rank_ends"."key_4"
+        )
         THEN 'cpn20__urgent'
-        WHEN "rank" < "end_5"
+        WHEN "entering"."digits" < "rank_ends"."digits_5"
+        OR (
+          "entering"."digits" = "rank_ends"."digits_5"
+          AND "entering"."member" < "rank_ends"."key_5"
+        )
         THEN 'gift__care'
         ELSE 'gift__urgent'
       END AS "arm"
-    FROM (
-      SELECT
-        "entering"."member" AS "member",
-        "entering"."segment" AS "segment",
-        "entering"."stratum" AS "stratum",
-        "entering"."drawn_by" AS "drawn_by",
-        bounds.end_0 AS "end_0",
-        bounds.end_1 AS "end_1",
-        bounds.end_2 AS "end_2",
-        bounds.end_3 AS "end_3",
-        bounds.end_4 AS "end_4",
-        bounds.end_5 AS "end_5",
-        (
-          ROW_NUMBER() OVER (
-            PARTITION BY "entering"."stratum"
-            ORDER BY "entering"."digits", "entering"."member"
-          ) - 1
-        ) AS "rank"
-      FROM "entering"
-      JOIN (VALUES
-        ('near_dormant', 99, 142, 184, 227, 269, 312),
-        ('dormant', 79, 113, 147, 181, 215, 249),
-        ('vip', 60, 86, 111, 137, 162, 188)) AS bounds(stratum, end_0, end_1, end_2, end_3, end_4, end_5)
-        ON bounds.stratum = "entering"."stratum"
-    ) AS ranked
+    FROM "entering"
+    LEFT JOIN "rank_ends"
+      ON "rank_ends"."stratum" = "entering"."stratum"
   ) AS drawn
 ) AS assigned_rows;
 
