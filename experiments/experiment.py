@@ -27,6 +27,7 @@ class Experiment:
         tables: Sources that `--table` maps to other tables: source name to table.
         progress: Told what is being done.
         as_of: The day on which members enter, where they enter day by day; today when None.
+        ledgers: Folders of `--out` of other commands, in which tests of the exclusive group may stand, too.
     """
 
     definition: Definition
@@ -37,6 +38,7 @@ class Experiment:
     tables: tuple[tuple[str, str], ...] = ()
     progress: Progress = silent
     as_of: date | None = None
+    ledgers: tuple[Path, ...] = ()
 
     @property
     def arguments(self) -> str:
@@ -47,6 +49,8 @@ class Experiment:
         given = [_shortest(self.definition.origin.path)]
         if self.workspace.out != DEFAULT_OUT.absolute():
             given += ["--out", _shortest(self.workspace.out)]
+        for folder in self.ledgers:
+            given += ["--ledgers", _shortest(folder)]
         for name, table in self.tables:
             given += ["--table", f"{name}={table}"]
         return shlex.join(given)

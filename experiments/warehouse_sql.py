@@ -48,10 +48,11 @@ def warehouse_sql(experiment: Experiment, dialect: Warehouse) -> WarehouseSQL:
         with tempfile.TemporaryDirectory(prefix=".warehouse-sql-", dir=out) as folder:
             recorder = Recorder(experiment.engine)
             aside = Workspace(Path(folder) / "asked", experiment.definition.id)
-            _take_road(replace(experiment, engine=recorder.as_engine, workspace=aside))
+            _take_road(replace(experiment, engine=recorder.as_engine, workspace=aside, ledgers=()))
             script = _SCRIPTS[dialect](recorder.answers)
             written = Workspace(Path(folder) / "written", experiment.definition.id)
-            _take_road(replace(experiment, engine=script, workspace=written, progress=script.note), script)
+            alone = replace(experiment, engine=script, workspace=written, progress=script.note, ledgers=())
+            _take_road(alone, script)
     except OSError as error:
         raise OutsideError(
             f"Could not write under {out}: {error.strerror}",

@@ -93,6 +93,7 @@ def _journey(
         language=options.lang,
         tables=options.tables,
         progress=progress,
+        ledgers=options.ledger_folders,
     ) as experiment:
         yield Journey(experiment, None if options.no_mlflow else _tracker(experiment), screen.warn)
 

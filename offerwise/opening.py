@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +35,7 @@ def open_experiment(
     tables: Mapping[str, str] | None = None,
     progress: Progress = silent,
     now: datetime | None = None,
+    ledgers: Sequence[Path | str] = (),
 ) -> Iterator[Experiment]:
     """Give the experiment of a definition, ready for every step, and let go of its engine afterwards.
 
@@ -46,16 +47,18 @@ def open_experiment(
         tables: Data sources that are read from another file or table than the definition says.
         progress: Told what is being done.
         now: The moment that decides whether a window is open; the clock's when absent.
+        ledgers: Folders that are `out` of other commands, in which tests of the exclusive group stand, too.
 
     Raises:
-        InputError: The definition, the engine's URL or a name in `tables` is wrong.
+        InputError: The definition, the engine's URL, a name in `tables` or a folder of `ledgers` is wrong.
         OutsideError: The engine cannot be reached.
     """
     definition = load(Path(file))
     mapped = _mapped(definition, tables or {})
+    beside = _beside(ledgers)
     workspace = Workspace(Path(out).absolute(), definition.id)
     workspace.sweep()
-    connected = connect(engine, files=[*_files(definition, mapped), workspace.out])
+    connected = connect(engine, files=[*_files(definition, mapped), *beside, workspace.out])
     try:
         yield Experiment(
             definition=definition,
@@ -65,6 +68,7 @@ def open_experiment(
             now=now or datetime.now(UTC),
             tables=tuple(mapped.items()),
             progress=progress,
+            ledgers=beside,
         )
     finally:
         connected.cancel_and_close()
@@ -89,6 +93,19 @@ def _mapped(definition: Definition, tables: Mapping[str, str]) -> dict[str, str]
         name: str(Path(table).absolute()) if table.lower().endswith(FILE_ENDINGS) else table
         for name, table in tables.items()
     }
+
+
+def _beside(ledgers: Sequence[Path | str]) -> tuple[Path, ...]:
+    """Folders that must be there: of one that is misspelt no test would be seen."""
+    folders = tuple(dict.fromkeys(Path(folder).absolute() for folder in ledgers))
+    missing = [
+        Fault(None, None, "--ledgers", f"there is no folder {folder}", "name a folder that was --out before")
+        for folder in folders
+        if not folder.is_dir()
+    ]
+    if missing:
+        raise InputError(missing)
+    return folders
 
 
 def _files(definition: Definition, mapped: Mapping[str, str]) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from experiments.definition.errors import Fault, InputError
 from experiments.files import DEFAULT_OUT
 from experiments.language import Language
 from offerwise.opening import DEFAULT_ENGINE
+
+LEDGERS_VARIABLE = "OFFERWISE_LEDGERS"
+"""Names the folders of `--ledgers` where the option is not given, joined as those of PATH are."""
 
 
 def _folder(text: str) -> Path:
@@ -44,12 +48,37 @@ class Options:
         list[str] | None,
         typer.Option(help="Read a data source from another file or table.", metavar="NAME=TABLE"),
     ] = None
+    ledgers: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Another --out folder with tests of the exclusive group; may be given several times. "
+            f"\\[env var: {LEDGERS_VARIABLE}]",
+            metavar="PATH",
+        ),
+    ] = None
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON document on standard output, and nothing else there.")
     ] = False
     lang: Annotated[Language, typer.Option(help="Language of the answer.")] = "en"
     no_mlflow: Annotated[bool, typer.Option("--no-mlflow", help="Log no run in MLflow.")] = False
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False
+
+    @property
+    def ledger_folders(self) -> tuple[Path, ...]:
+        """The folders of `--ledgers`, else those of the environment variable.
+
+        Raises:
+            InputError: A folder is named by an empty text.
+        """
+        given = self.ledgers or []
+        variable = os.environ.get(LEDGERS_VARIABLE, "")
+        if not given and variable.strip():
+            given = [name for name in variable.split(os.pathsep) if name.strip()]
+        if any(not name.strip() for name in given):
+            raise InputError.single(
+                "names no folder", "give a folder, or leave the option out", key="--ledgers"
+            )
+        return tuple(map(Path, given))
 
     @property
     def tables(self) -> dict[str, str]:

@@ -7,8 +7,9 @@ from sqlglot import exp
 from experiments.assignment.balance import balance
 from experiments.assignment.draw import Draw
 from experiments.assignment.entering import create_entering
-from experiments.assignment.entry import refuse_day
+from experiments.assignment.entry import record_entry_day, refuse_day
 from experiments.assignment.ledger import Ledger, hold, ledger_rows
+from experiments.assignment.ledger_folders import ledger_folders, record_folders
 from experiments.assignment.locked import differing_keys, refuse_changes
 from experiments.assignment.open_ledger import open_ledger
 from experiments.assignment.rerandomise import accepted_salt, rerandomise
@@ -21,6 +22,7 @@ from experiments.definition.lock import canonical_json
 from experiments.documents.assignment import ArmMembers, Assignment, AssignmentFiles
 from experiments.experiment import Experiment
 from experiments.files import write_whole
+from experiments.measurement.windows import longest_window
 from experiments.queries import column, count_where, fetch_rows, named, relation
 
 _LEDGER = "ledger"
@@ -49,12 +51,15 @@ def assign(experiment: Experiment) -> Assignment:
         )
     refuse_day(experiment)
     ledger = open_ledger(experiment.workspace, experiment.engine)
-    with hold(experiment.workspace.out, experiment.progress), ledger.held(experiment.progress):
+    folders = ledger_folders(experiment)
+    with hold(folders[0], experiment.progress, folders[1:]), ledger.held(experiment.progress):
         refuse_changes(differing_keys(experiment))
-        refuse_before_others(experiment)
+        refuse_before_others(experiment, snapshot_of(experiment))
         catalogue = open_data(experiment)
         audience = build_audience(experiment, catalogue)
         _add_batch(experiment, audience, ledger)
+        if definition.audience.is_daily:
+            record_entry_day(experiment.workspace, snapshot_of(experiment))
         ledger.read(_LEDGER)
         lists = write_send_lists(experiment, _LEDGER)
     experiment.progress("Comparing the arms before the experiment")
@@ -111,6 +116,8 @@ def _add_batch(experiment: Experiment, audience: Audience, ledger: Ledger) -> No
     if not before.exists:
         ledger.prepare()
         write_whole(experiment.workspace.lock, canonical_json(definition))
+    if definition.audience.exclusive_group is not None:
+        _announce(experiment, ledger, definition.audience.exclusive_group)
     experiment.progress(f"Writing {members:,} members to the ledger")
     sha256 = definition.origin.sha256
     query = ledger_rows(
@@ -121,6 +128,14 @@ def _add_batch(experiment: Experiment, audience: Audience, ledger: Ledger) -> No
         definition_sha256=sha256,
     )
     ledger.append(query, members=members, definition_sha256=sha256)
+
+
+def _announce(experiment: Experiment, ledger: Ledger, group: str) -> None:
+    """Before a batch stands, others of the group can find it."""
+    definition = experiment.definition
+    sha256 = definition.origin.sha256
+    ledger.announce(group, window_days=longest_window(definition), definition_sha256=sha256)
+    record_folders(experiment)
 
 
 def _nobody(audience: Audience) -> RefusedError:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, datetime, timedelta
 
-from experiments.definition.errors import InputError
+from experiments.definition.errors import InputError, OutsideError
 from experiments.definition.model import Definition
 from experiments.experiment import Experiment
+from experiments.files import Workspace, write_whole
 
 
 def entry_day(definition: Definition, planned: datetime | None) -> date | None:
@@ -62,3 +64,32 @@ def refuse_day(experiment: Experiment) -> None:
             "give a later day; who was missed then cannot be randomised any more",
             key="--as-of",
         )
+
+
+def record_entry_day(workspace: Workspace, day: date) -> None:
+    """Keep that the members of a day have entered, were there any or not: tests that come after this one wait for it.
+
+    Raises:
+        OutsideError: The disk refuses, or what was kept cannot be read.
+    """
+    last = last_entry_day(workspace)
+    if last is None or day > last:
+        write_whole(workspace.entry, json.dumps({"last_day": day.isoformat()}) + "\n")
+
+
+def last_entry_day(workspace: Workspace) -> date | None:
+    """The last day whose members have entered; None where nobody has entered day by day.
+
+    Raises:
+        OutsideError: It cannot be read.
+    """
+    if not workspace.entry.is_file():
+        return None
+    try:
+        return date.fromisoformat(json.loads(workspace.entry.read_text(encoding="utf8"))["last_day"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise OutsideError(
+            f"Could not read {workspace.entry}, the last day on which members entered",
+            "Nothing was changed",
+            "Restore it from a backup; or delete it, and the next `offerwise assign` writes it anew",
+        ) from error

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -61,6 +62,17 @@ class Ledger(Protocol):
     def prepare(self) -> None:
         """Make its place before anything else of a first assignment, so that its absence tells a loss."""
 
+    def announce(self, group: str, *, window_days: int, definition_sha256: str) -> None:
+        """Say in which exclusive group the experiment is and how long it measures, to those who cannot see its folder.
+
+        Call it while it is held, before the first batch.
+
+        Args:
+            group: The exclusive group.
+            window_days: The longest outcome window.
+            definition_sha256: The lock of the definition.
+        """
+
     def append(self, query: exp.Query, *, members: int, definition_sha256: str) -> None:
         """Add rows as the next batch: all of them, or none; call it while it is held.
 
@@ -105,30 +117,47 @@ def ledger_rows(
 
 
 @contextmanager
-def hold(out: Path, progress: Progress) -> Iterator[None]:
-    """Be the only command that assigns under `out`, from the lock check to the publication.
+def hold(out: Path, progress: Progress, beside: Iterable[Path] = ()) -> Iterator[None]:
+    """Be the only command that assigns under `out`, and under the folders `beside` it, from the lock check to the publication.
+
+    Folders are held in the order of their names, links resolved, so that of two commands that want the same ones each in another
+    order none waits for the other for ever.
 
     Raises:
-        OutsideError: The file system has no locks.
+        OutsideError: A folder cannot be written, or its file system has no locks.
     """
-    path = out / ".offerwise.lock"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        file = path.open("a")
     except OSError as error:
-        raise OutsideError(
-            f"Could not write {path}: {error.strerror}",
-            "Nothing was changed",
-            "Give a folder that you may write with --out",
-        ) from error
-    with file:
-        try:
-            _flock(file.fileno(), progress)
-        except OSError as error:
-            raise OutsideError(
-                f"Could not lock {path}: {error.strerror}", "Nothing was changed", ELSEWHERE
-            ) from error
+        raise _unwritten(out, error) from error
+    with ExitStack() as held:
+        files: set[tuple[int, int]] = set()
+        for folder in sorted({path.resolve() for path in (out, *beside)}):
+            path = folder / ".offerwise.lock"
+            try:
+                file = held.enter_context(path.open("a"))
+            except OSError as error:
+                raise _unwritten(path, error) from error
+            found = os.fstat(file.fileno())
+            # A folder may have two names that no link tells; a file that is locked twice would be waited for for ever.
+            if (found.st_dev, found.st_ino) in files:
+                continue
+            files.add((found.st_dev, found.st_ino))
+            try:
+                _flock(file.fileno(), progress)
+            except OSError as error:
+                raise OutsideError(
+                    f"Could not lock {path}: {error.strerror}", "Nothing was changed", ELSEWHERE
+                ) from error
         yield
+
+
+def _unwritten(path: Path, error: OSError) -> OutsideError:
+    return OutsideError(
+        f"Could not write {path}: {error.strerror}",
+        "Nothing was changed",
+        "Give folders that you may write with --out and --ledgers",
+    )
 
 
 def _flock(handle: int, progress: Progress) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sqlglot import exp
 
+from experiments.assignment.group_table import GroupMembership, announce
 from experiments.assignment.ledger import LedgerState, ledger_shape, refuse_loss
 from experiments.definition.errors import OutsideError
 from experiments.engines.protocol import Engine, LastingTables
@@ -77,6 +78,11 @@ class TableLedger:
         """Create the table, and a mark in the experiment's folder that names it."""
         self.tables.prepare(TABLE, ledger_shape(), _KEY)
         write_whole(self.workspace.ledger / _MARK, json.dumps({"table": self.place}) + "\n")
+
+    def announce(self, group: str, *, window_days: int, definition_sha256: str) -> None:
+        """A row of the table of groups."""
+        test = GroupMembership(self.workspace.experiment, definition_sha256, group, window_days)
+        announce(self.engine, self.tables, test)
 
     def append(self, query: exp.Query, *, members: int, definition_sha256: str) -> None:  # noqa: ARG002 - in each row
         """One transaction."""

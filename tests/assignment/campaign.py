@@ -104,8 +104,15 @@ class Campaign:
         return path
 
     @contextmanager
-    def open(self, now: datetime = NOW) -> Iterator[Experiment]:
+    def open(
+        self, now: datetime = NOW, *, out: str = "runs", ledgers: Sequence[str] = ()
+    ) -> Iterator[Experiment]:
+        """The experiment; `out` and `ledgers` are folders of the campaign's own."""
         with open_experiment(
-            self.folder / "test.yml", engine=self.engine, out=self.folder / "runs", now=now
+            self.folder / "test.yml",
+            engine=self.engine,
+            out=self.folder / out,
+            now=now,
+            ledgers=[self.folder / each for each in ledgers],
         ) as experiment:
             yield experiment

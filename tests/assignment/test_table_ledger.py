@@ -317,3 +317,96 @@ def test_members_of_a_running_test_of_the_group_are_left_out(
     assert (second.refused["exclusive_group"], second.sampled) == (100, 200)
     drawn = rows(server)
     assert len({row[1] for row in drawn}) == len(drawn) == 300
+
+
+GROUP = {"snapshot": "2026-11-25", "exclusive_group": "winback"}
+
+
+def sized(size: int | None) -> dict[str, object]:
+    return {"method": "hash", **({"sample_size": size} if size else {})}
+
+
+def test_tests_of_a_group_see_one_another_from_any_folder(
+    campaign: Campaign, server: PostgreSQLServer
+) -> None:
+    """Three tests from three folders, none of which is told of another: the table tells who is in which group, and until when."""
+    campaign.write(members(300))
+    drawn = {}
+    for name, out, size in (("first", "a", 100), ("second", "b", 120), ("third", "c", None)):
+        campaign.define(id=name, audience=GROUP, assignment=sized(size))
+        with campaign.open(out=out) as experiment:
+            assign(experiment)
+        drawn[name] = {str(row[1]) for row in rows(server) if row[0] == name}
+    assert {name: len(each) for name, each in drawn.items()} == {"first": 100, "second": 120, "third": 80}
+    assert len(set.union(*drawn.values())) == 300
+    announced = server.execute("SELECT * FROM offerwise.exclusive_groups ORDER BY experiment", DATABASE)
+    assert [(row[0], row[2], row[3]) for row in announced] == [
+        ("first", "winback", 14),
+        ("second", "winback", 14),
+        ("third", "winback", 14),
+    ]
+    # The windows close on the evening of December 11 at the latest; three more days cool down.
+    for day, cool, left_out in (("2026-12-12", None, 0), ("2026-12-12", 3, 300), ("2026-12-16", 3, 0)):
+        audience = {**GROUP, "snapshot": day, **({"cool_down_days": cool} if cool else {})}
+        campaign.define(
+            id=f"later-{day}-{cool}", audience=audience, assignment=sized(None), send={"days": ["2026-12-24"]}
+        )
+        with campaign.open(out="d") as experiment:
+            plan = Journey(experiment).design()
+        assert plan.refused["exclusive_group"] == left_out
+
+
+def test_a_test_that_was_announced_and_stopped_keeps_nobody_out(
+    campaign: Campaign, server: PostgreSQLServer
+) -> None:
+    """A kill between the two tables leaves an announcement of nobody; a changed definition announces itself anew."""
+    campaign.write(members(60))
+    for kept in (True, False):
+        campaign.define(id="first", audience=GROUP, assignment=sized(20), owner=f"{kept}@example.com")
+        with campaign.open(out="a") as experiment:
+            ledger = open_ledger(experiment.workspace, experiment.engine)
+            sha256 = experiment.definition.origin.sha256
+            for _ in range(2):
+                ledger.announce("winback", window_days=14, definition_sha256=sha256)
+    campaign.define(id="second", audience=GROUP, assignment=sized(20))
+    with campaign.open(out="b") as experiment:
+        assert assign(experiment).refused["exclusive_group"] == 0
+    campaign.define(id="first", audience=GROUP, assignment=sized(None), owner="False@example.com")
+    with campaign.open(out="a") as experiment:
+        assert assign(experiment).sampled == 40
+    assert len({row[1] for row in rows(server)}) == len(rows(server)) == 60
+    assert len(server.execute("SELECT * FROM offerwise.exclusive_groups", DATABASE)) == 4
+
+
+def test_two_at_once_from_different_folders_share_nobody(
+    campaign: Campaign, server: PostgreSQLServer
+) -> None:
+    campaign.write(members(900))
+    both = [copied(campaign, name) for name in ("one", "other")]
+    for each in both:
+        each.define(id=each.folder.name, audience=GROUP, assignment={**sized(600), "salt": each.folder.name})
+    processes = [start(each) for each in both]
+    for process in processes:
+        assert process.communicate()[1] == ""
+    drawn = rows(server)
+    assert len({row[1] for row in drawn}) == len(drawn) == 900
+
+
+def test_who_comes_first_is_found_in_the_table(campaign: Campaign, server: PostgreSQLServer) -> None:
+    campaign.write(members(60))
+    later = {**GROUP, "yields_to": ["first"]}
+    campaign.define(id="second", audience=later, assignment=sized(None))
+    with campaign.open(out="b") as experiment, pytest.raises(RefusedError, match="first comes first"):
+        assign(experiment)
+    for group, size in (("other", 20), ("winback", 20)):
+        name = "first" if group == "winback" else "misfiled"
+        audience = {**GROUP, "exclusive_group": group}
+        campaign.define(id=name, audience=audience, assignment=sized(size))
+        with campaign.open(out="a") as experiment:
+            assign(experiment)
+    campaign.define(id="second", audience={**GROUP, "yields_to": ["misfiled"]}, assignment=sized(None))
+    with campaign.open(out="b") as experiment, pytest.raises(RefusedError, match="misfiled comes first"):
+        assign(experiment)
+    campaign.define(id="second", audience=later, assignment=sized(None))
+    with campaign.open(out="b") as experiment:
+        assert assign(experiment).sampled == 40
