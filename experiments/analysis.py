@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from experiments.assignment.assigned import Assigned, assigned_members
 from experiments.assignment.ledger import hold
 from experiments.data.catalogue import open_data
@@ -10,10 +12,9 @@ from experiments.decision.look_ledger import LookBook, LookLedger
 from experiments.decision.looks import Look, NotDue, find_look
 from experiments.decision.sentences import Sentences
 from experiments.definition.goals import FixedLooks
-from experiments.documents.analysis import Analysis
+from experiments.documents.analysis import Analysis, HealthCheck
 from experiments.experiment import Experiment
-from experiments.health.event_book import EventEvidence, read_events
-from experiments.health.health import check_health
+from experiments.health.health import examine
 from experiments.measurement.measurement import Measurement, build_units, measure
 from experiments.measurement.windows import closed_members
 
@@ -36,25 +37,27 @@ def analyze(experiment: Experiment) -> Analysis:
     assigned = assigned_members(experiment, catalogue)
     if isinstance(definition.design.looks, FixedLooks):
         experiment.progress("Measuring every member assigned")
-        measurement = measure(experiment, build_units(experiment, catalogue, assigned))
-        events = read_events(experiment, catalogue, assigned, measurement)
-        return _conclude(experiment, assigned, measurement, events)
+        units = build_units(experiment, catalogue, assigned)
+        measurement = measure(experiment, units)
+        health = examine(experiment, catalogue, assigned, units, measurement)
+        return _conclude(experiment, assigned, measurement, health)
     experiment.progress("Measuring every member whose window has closed")
     closed = closed_members(experiment, assigned)
-    measurement = measure(experiment, build_units(experiment, catalogue, closed), assigned)
-    events = read_events(experiment, catalogue, assigned, measurement)
+    units = build_units(experiment, catalogue, closed)
+    measurement = measure(experiment, units, assigned)
+    health = examine(experiment, catalogue, assigned, units, measurement)
     with hold(experiment.workspace.out, experiment.progress):
-        return _look(experiment, assigned, measurement, events)
+        return _look(experiment, assigned, measurement, health)
 
 
 def _look(
-    experiment: Experiment, assigned: Assigned, measurement: Measurement, events: EventEvidence
+    experiment: Experiment, assigned: Assigned, measurement: Measurement, health: Sequence[HealthCheck]
 ) -> Analysis:
     """Conclude at a look, and enter it into its ledger unless the experiment is invalid; nothing was shown before."""
     ledger = LookLedger(experiment.workspace)
     book = ledger.read()
     look = find_look(experiment.definition, measurement, book, experiment.now)
-    document = _conclude(experiment, assigned, measurement, events, look)
+    document = _conclude(experiment, assigned, measurement, health, look)
     if (
         isinstance(look, Look)
         and document.look is not None
@@ -69,11 +72,10 @@ def _conclude(
     experiment: Experiment,
     assigned: Assigned,
     measurement: Measurement,
-    events: EventEvidence,
+    health: Sequence[HealthCheck],
     look: Look | NotDue | None = None,
 ) -> Analysis:
     experiment.progress("Comparing the arms")
-    health = check_health(experiment, assigned, measurement, events)
     sentences = Sentences(experiment.definition, experiment.words, experiment.arguments)
     return conclude(experiment.definition, measurement, health, _lock(assigned), sentences, look)
 

@@ -13,8 +13,7 @@ from experiments.definition.goals import Guardrail
 from experiments.documents.analysis import HealthCheck
 from experiments.documents.monitoring import GuardrailAlarm, MonitoredArm, Monitoring, MonitorStatus
 from experiments.experiment import Experiment
-from experiments.health.event_book import read_events
-from experiments.health.health import check_health
+from experiments.health.health import examine
 from experiments.inference.guardrails import non_inferiority
 from experiments.inference.looks import AnytimeComparison
 from experiments.measurement.measurement import Measurement, build_units, measure
@@ -36,9 +35,9 @@ def monitor(experiment: Experiment) -> Monitoring:
     catalogue = open_data(experiment)
     assigned = assigned_members(experiment, catalogue)
     closed = closed_members(experiment, assigned)
-    measurement = measure(experiment, build_units(experiment, catalogue, closed), assigned)
-    events = read_events(experiment, catalogue, assigned, measurement)
-    health = check_health(experiment, assigned, measurement, events)
+    units = build_units(experiment, catalogue, closed)
+    measurement = measure(experiment, units, assigned)
+    health = examine(experiment, catalogue, assigned, units, measurement)
     alarms = tuple(_alarms(experiment, measurement))
     return Monitoring(
         experiment=definition.id,

@@ -23,9 +23,7 @@ from experiments.definition.errors import InputError, RefusedError
 from experiments.definition.goals import FixedLooks
 from experiments.documents.analysis import GuardrailResult, Reason
 from experiments.experiment import Experiment
-from experiments.health.event_book import EventEvidence
-from experiments.health.health import check_health
-from experiments.measurement.event_counts import count_events
+from experiments.health.health import examine
 from experiments.measurement.measurement import Measurement, Units, build_units, measure
 from experiments.measurement.windows import closed_members
 
@@ -139,11 +137,9 @@ def _at_last_look(
 
 def _refuse_undecided(evidence: Evidence) -> None:
     definition, look, sentences = evidence.experiment.definition, evidence.look, evidence.sentences
-    counted = count_events(
-        evidence.experiment, evidence.catalogue, evidence.assigned, evidence.measurement.assigned
+    health = examine(
+        evidence.experiment, evidence.catalogue, evidence.assigned, evidence.units, evidence.measurement
     )
-    events = EventEvidence(counted, changed=())
-    health = check_health(evidence.experiment, evidence.assigned, evidence.measurement, events)
     last = look is None or look.final
     obstacle = find_obstacle(definition, health, sentences, at_the_end=last)
     if obstacle is not None:

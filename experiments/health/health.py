@@ -6,16 +6,20 @@ from collections.abc import Sequence
 
 from experiments.assignment.assigned import Assigned
 from experiments.assignment.entry import is_entry_over
+from experiments.data.catalogue import Catalogue
 from experiments.documents.analysis import CheckStatus, HealthCheck
 from experiments.experiment import Experiment
 from experiments.health.delivery import DeliveryHealth
-from experiments.health.event_book import EventEvidence
+from experiments.health.event_book import EventEvidence, read_events
 from experiments.health.events import EventHealth
 from experiments.health.outcomes import OutcomeHealth
 from experiments.health.pre_period import PrePeriodHealth
 from experiments.health.split import SplitHealth
+from experiments.health.stages import StageHealth
 from experiments.health.telling import HealthWording
 from experiments.measurement.measurement import Measurement
+from experiments.measurement.stage_counts import StageCount, count_stages
+from experiments.measurement.units import Units
 
 _SHOWN_KEYS = 8
 
@@ -23,26 +27,52 @@ _NOT_MEASURED = frozenset({"title", "owner", "hypothesis", "mlflow", "uplift", "
 """Keys of the definition that no figure of an analysis depends on."""
 
 
+def examine(
+    experiment: Experiment, catalogue: Catalogue, assigned: Assigned, units: Units, measurement: Measurement
+) -> tuple[HealthCheck, ...]:
+    """Every check of an experiment whose data are open: what `check_health` says, with events and stages counted for it.
+
+    Args:
+        experiment: The experiment.
+        catalogue: Its sources.
+        assigned: Everybody assigned.
+        units: The members measured.
+        measurement: What they did.
+
+    Raises:
+        OutsideError: The engine or the disk fails, or the book of events is damaged.
+    """
+    experiment.progress("Checking the health of the experiment")
+    events = read_events(experiment, catalogue, assigned, measurement)
+    stages = count_stages(experiment, units, measurement)
+    return check_health(experiment, assigned, measurement, events, stages)
+
+
 def check_health(
     experiment: Experiment,
     assigned: Assigned,
     measurement: Measurement,
     events: EventEvidence | None = None,
+    stages: Sequence[StageCount] = (),
 ) -> tuple[HealthCheck, ...]:
     """Every check that applies, in the order in which people read them.
 
     The split (`arm_missing, sample_ratio, sample_ratio_by_segment, sample_ratio_by_day, duplicates,
     sample_below_plan`), the outcomes (`window_open, heavy_tails, missingness, interference`), their events where these were
-    counted (`repeated_events, late_events`), delivery (`differential_delivery, control_reached`), and for arms that
-    Offerwise drew whether the definition still is the one that was locked (`definition_changed`). A p-value below
-    `invalid_if.srm_p_below` (below .001 for missingness) fails, one below .01 warns.
+    counted (`repeated_events, late_events`), the split after the draw where its stages were counted (`sample_ratio_at_send,
+    sample_ratio_at_analysis`, each also `_by_segment` and `_by_day`, and `control_sent`), delivery
+    (`differential_delivery, control_reached`), and for arms that Offerwise drew whether the definition still is the one that was
+    locked (`definition_changed`). A p-value below `invalid_if.srm_p_below` (below .001 for missingness) fails, one below .01
+    warns.
     """
     definition = experiment.definition
     wording = HealthWording(definition, experiment.words)
     members = sum(measurement.assigned_to(arm.id) for arm in definition.all_arms)
     still_entering = not is_entry_over(definition, members, experiment.now)
+    by_unit = measurement.unit_counts is not None
     checks = [
         *SplitHealth(definition, measurement, wording).checks(),
+        *StageHealth(definition, stages, by_unit, wording).checks(),
         *OutcomeHealth(definition, measurement, wording, still_entering=still_entering).checks(),
     ]
     if events is not None:
