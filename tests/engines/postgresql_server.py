@@ -59,7 +59,7 @@ class PostgreSQLServer:
 def postgresql_server() -> Iterator[PostgreSQLServer]:
     """One server for the session, with `DATABASES`; skips with a reason where PostgreSQL is not installed."""
     pytest.importorskip("psycopg", reason="psycopg is not installed")
-    binaries = _binaries()
+    binaries = server_binaries()
     if binaries is None:
         pytest.skip(f"no PostgreSQL server is installed under {_VERSIONS}")
     with running_server(binaries) as server:
@@ -136,7 +136,8 @@ def _wait(server: PostgreSQLServer, process: subprocess.Popen[bytes], log: Path)
             return
 
 
-def _binaries() -> Path | None:
+def server_binaries() -> Path | None:
+    """The programs of the newest server that is installed."""
     versions = sorted(_VERSIONS.glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     return versions[-1].parent if versions else None
 
