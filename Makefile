@@ -10,7 +10,7 @@ help:
 	@echo "make demo         a synthetic campaign, from its definition to a verdict, a report and MLflow runs"
 	@echo "make test         lint, format check, strict types, every test"
 	@echo "make format       format the code"
-	@echo "make kill-test    assign killed at 50 random moments, and run again"
+	@echo "make kill-test    assign killed at 50 random moments, and run again, on files and on PostgreSQL"
 	@echo "make calibration  error rates and coverage of every method, by simulation (long)"
 	@echo "make clean        remove the virtual environment and everything that was generated"
 
