@@ -35,6 +35,10 @@ def rules_table(narrator: Narrator, found: Explanation) -> Table:
         )
         for rule in found.rules
     ]
+    if found.under_floor is not None:
+        told = say("explanation.first" if found.under_floor else "explanation.not_first")
+        preference = words(say("explanation.under_floor"), "audience.contact_policy.prefer")
+        lines.append(row([preference, words(""), words(""), words(told)]))
     return Table(
         name="explained-rules",
         title=say("explanation.rules_title"),

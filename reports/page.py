@@ -324,7 +324,8 @@ def _beforehand(narrator: Narrator, documents: Documents) -> tuple[Section, ...]
             contact_levels_table(narrator, assignment.contact_levels),
             balance_table(narrator, assignment),
         )
-        sections.append(_section(narrator, "draw", folded=folded))
+        sentences = tuple(note.text for note in assignment.notes)
+        sections.append(_section(narrator, "draw", sentences=sentences, folded=folded))
     return tuple(sections)
 
 

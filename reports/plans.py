@@ -181,6 +181,8 @@ def contact_levels_table(narrator: Narrator, levels: Sequence[ContactLevel]) -> 
             Column(say("contact_levels.bounds")),
             Column(say("column.members")),
             Column(say("contact_levels.below")),
+            Column(say("contact_levels.eligible_below")),
+            Column(say("contact_levels.eligible_after")),
             Column(say("contact_levels.reached")),
         ),
         rows=tuple(
@@ -192,12 +194,20 @@ def contact_levels_table(narrator: Narrator, levels: Sequence[ContactLevel]) -> 
                     words(_bounds(narrator, level)),
                     words(count(level.members)),
                     Cell(count(level.below_floor), status="warn" if level.below_floor else "pass"),
+                    words(count(level.eligible_below_floor)),
+                    _after_send(narrator, level),
                     words(count(level.at_ceiling)),
                 ]
             )
             for level in levels
         ),
     )
+
+
+def _after_send(narrator: Narrator, level: ContactLevel) -> Cell:
+    if level.eligible_below_floor_after is None:
+        return absent(narrator.say("why.no_arms_yet"))
+    return words(narrator.numbers.count(level.eligible_below_floor_after))
 
 
 def _bounds(narrator: Narrator, level: ContactLevel) -> str:

@@ -172,6 +172,8 @@ def show_assign(console: Console, assignment: Assignment, experiment: Experiment
         balance_table(narrator, assignment),
     ):
         draw_table(console, table)
+    for note in assignment.notes:
+        _line(console, note.text)
     files = {"ledger": assignment.files.ledger, **assignment.files.send_lists}
     _ending(console, narrator, "", files, assignment.mlflow_run_id)
 

@@ -13,8 +13,10 @@ from experiments.assignment.ledger_folders import ledger_folders, record_folders
 from experiments.assignment.locked import differing_keys, refuse_changes
 from experiments.assignment.open_ledger import open_ledger
 from experiments.assignment.rerandomise import accepted_salt, rerandomise
+from experiments.assignment.sampled import sampled_classes, told_classes
 from experiments.assignment.send import send_days, write_send_lists
 from experiments.audience.audience import Audience, build_audience, snapshot_of
+from experiments.audience.contact_levels import levels_after_send
 from experiments.audience.exclusive_group import refuse_before_others
 from experiments.data.catalogue import open_data
 from experiments.definition.errors import RefusedError
@@ -63,17 +65,20 @@ def assign(experiment: Experiment) -> Assignment:
         ledger.read(_LEDGER)
         lists = write_send_lists(experiment, _LEDGER)
     experiment.progress("Comparing the arms before the experiment")
-    sampled = ledger.state().members
+    sampled, compared = ledger.state().members, _compared(experiment)
+    classes = sampled_classes(experiment, audience.relation, _LEDGER)
     return Assignment(
         experiment=definition.id,
         eligible=audience.eligible,
         sampled=sampled,
         refused=audience.refused,
         arms=_arms(experiment, sampled),
-        balance=balance(experiment, audience, _compared(experiment)),
+        balance=balance(experiment, audience, compared),
         files=AssignmentFiles(ledger.place, {arm: str(path) for arm, path in lists.items()}),
         rules=audience.rules,
-        contact_levels=audience.contact_levels,
+        contact_levels=levels_after_send(experiment, audience.contact_levels, audience.relation, compared),
+        classes=classes,
+        notes=told_classes(experiment, classes),
         salt=accepted_salt(experiment),
     )
 

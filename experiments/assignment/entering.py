@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlglot import exp
 
 from experiments.assignment.draws import arm_hash, purpose_hash
 from experiments.assignment.strata import stratum_name
 from experiments.audience.audience import Audience
+from experiments.definition.columns import UNDER_FLOOR
 from experiments.definition.errors import InputError
 from experiments.definition.model import Definition
 from experiments.experiment import Experiment
-from experiments.queries import column, fetch_rows, is_null, named, number, relation
+from experiments.queries import column, fetch_rows, is_null, named, number, relation, when
 
 ENTERING = "entering"
 """The relation of those who enter."""
 
 ARM_OF_UNIT = "arm_of_unit"
+_PLACE = "unit_place"
 
 _SHOWN = 5
 
@@ -29,6 +33,8 @@ def create_entering(
     experiment: Experiment, audience: Audience, ledger: str, room: int | None, salt: str
 ) -> None:
     """Create the relation of those who enter now: of a sample with limits, those with the lowest (sample hash, key).
+
+    Where the definition lets members under the floor of their stage come first, these by (hash, key), and then the others.
 
     Columns: `member, segment, stratum` and `digits` (the hash of the arm); where units are drawn, `drawn_by` (the unit's key);
     where they are ranked, `arm_of_unit`: the arm that the member's unit has already.
@@ -96,25 +102,41 @@ def _entering(
         query = _with_arm_of_unit(query, drawn_by, _arms_of_units(experiment, audience, ledger, unit))
     if room is None:
         return query
+    prefers = definition.prefers_under_floor
     sample = purpose_hash(engine, definition.salt, "sample", column("member" if unit is None else "drawn_by"))
-    if unit is None:
-        order = (sample, engine.collated(column("member")))
-        return exp.select("*").from_(query.subquery("candidates")).order_by(*order).limit(room)
-    return _whole_units(experiment, query, sample, room)
+    names = query.named_selects
+    candidates = query.select(named(column(UNDER_FLOOR, "people"), UNDER_FLOOR)) if prefers else query
+    if unit is not None:
+        order = [sample, engine.collated(column("drawn_by"))]
+        return _whole_units(candidates, names, order, room, prefers=prefers)
+    place = [_place()] if prefers else []
+    drawn = exp.select(*map(column, names)).from_(candidates.subquery("candidates"))
+    return drawn.order_by(*place, sample, engine.collated(column("member"))).limit(room)
 
 
-def _whole_units(experiment: Experiment, query: exp.Select, sample: exp.Expr, room: int) -> exp.Select:
-    """Units in the order of (hash, key) as long as all members of the next one still find room."""
-    order = exp.Order(
-        expressions=[
-            exp.Ordered(this=sample, nulls_first=False),
-            exp.Ordered(this=experiment.engine.collated(column("drawn_by")), nulls_first=False),
-        ]
-    )
-    counted = exp.Window(this=exp.Count(this=exp.Star()), order=order)
-    running = exp.select("*", named(counted, "running")).from_(query.subquery("candidates"))
+def _place() -> exp.Expr:
+    """0 for those who come first, 1 for the others."""
+    return when(column(UNDER_FLOOR), number(0), number(1))
+
+
+def _whole_units(
+    candidates: exp.Select, names: Sequence[str], order: Sequence[exp.Expr], room: int, *, prefers: bool
+) -> exp.Select:
+    """Units in the order of (hash, key) as long as all members of the next one still find room.
+
+    Where members under a floor come first, units of which one is under it do.
+    """
+    if prefers:
+        of_unit = exp.Window(this=exp.Min(this=_place()), partition_by=[column("drawn_by")])
+        candidates = exp.select(*map(column, names), named(of_unit, _PLACE)).from_(
+            candidates.subquery("people_first")
+        )
+        order = [column(_PLACE), *order]
+    in_order = exp.Order(expressions=[exp.Ordered(this=each, nulls_first=False) for each in order])
+    counted = exp.Window(this=exp.Count(this=exp.Star()), order=in_order)
+    running = exp.select("*", named(counted, "running")).from_(candidates.subquery("candidates"))
     fits = exp.LTE(this=column("running"), expression=number(room))
-    return exp.select(*map(column, query.named_selects)).from_(running.subquery("counted")).where(fits)
+    return exp.select(*map(column, names)).from_(running.subquery("counted")).where(fits)
 
 
 def _arms_of_units(experiment: Experiment, audience: Audience, ledger: str, unit: str) -> exp.Select:

@@ -18,7 +18,7 @@ from experiments.assignment.rerandomise import accepted_salt
 from experiments.assignment.send import send_days
 from experiments.assignment.strata import cumulative, rank_bounds
 from experiments.audience.audience import snapshot_of
-from experiments.audience.explanation import RuleOutcome, explain_member
+from experiments.audience.explanation import MemberRules, explain_member
 from experiments.data.catalogue import Catalogue, open_data
 from experiments.definition.errors import InputError, RefusedError
 from experiments.definition.model import MEMBERS, Definition
@@ -57,7 +57,7 @@ def explain_assignment(experiment: Experiment, member: str) -> Explanation:
     entered = None if drawn is None else entry_day(definition, drawn["planned_send_at"])
     day = entered or snapshot_of(experiment)
     rules = _rules(experiment, catalogue, member, day, is_assigned=drawn is not None)
-    refused_by = next((rule.refusal for rule in rules if rule.removes), None)
+    refused_by = next((rule.refusal for rule in rules.outcomes if rule.removes), None)
     found = Explanation(
         experiment=definition.id,
         member=member,
@@ -66,8 +66,9 @@ def explain_assignment(experiment: Experiment, member: str) -> Explanation:
         snapshot=day.isoformat(),
         rules=tuple(
             ExplainedRule(rule.refusal, dotted(rule.key_path), rule.text, rule.removes, _plain(rule.values))
-            for rule in rules
+            for rule in rules.outcomes
         ),
+        under_floor=rules.under_floor,
     )
     return found if drawn is None else _with_arm(experiment, catalogue, found, drawn)
 
@@ -85,12 +86,12 @@ def _ledger_row(experiment: Experiment, member: str) -> Row | None:
 
 def _rules(
     experiment: Experiment, catalogue: Catalogue, member: str, day: date, *, is_assigned: bool
-) -> Sequence[RuleOutcome]:
+) -> MemberRules:
     try:
         return explain_member(experiment, catalogue, member, snapshot=day)
     except InputError:
         if is_assigned:  # who has left the data keeps an arm
-            return ()
+            return MemberRules()
         raise
 
 

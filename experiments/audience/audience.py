@@ -19,8 +19,9 @@ from experiments.audience.eligibility import (
     eligibility,
 )
 from experiments.audience.features import Profile, profile
+from experiments.audience.floors import below_floor
 from experiments.data.catalogue import Catalogue
-from experiments.definition.columns import is_reserved
+from experiments.definition.columns import UNDER_FLOOR, is_reserved
 from experiments.definition.expressions import Expression
 from experiments.definition.model import Definition
 from experiments.definition.origin import dotted
@@ -37,6 +38,7 @@ __all__ = [
     "build_audience",
     "carried",
     "snapshot_of",
+    "under_floor",
     "used_columns",
 ]
 
@@ -53,7 +55,7 @@ class Audience:
         relation: The temporary table with one row a member: `member` (the key as text), `segment` (NULL where
             the definition has none), `refused_by` (the first reason of `REFUSALS` that removes the member;
             NULL for eligible), `refused_rule` (which rule that was, from 0), every feature, the contacts that a
-            contact policy counts, and each members' column that the definition uses under its own name, unless
+            contact policy counts, `under_floor` where its `prefer` asks for it, and each members' column that the definition uses under its own name, unless
             `definition.columns.is_reserved` has it.
         columns: Its columns and their types.
         members: How many members there are.
@@ -95,6 +97,7 @@ def build_audience(experiment: Experiment, catalogue: Catalogue, *, snapshot: da
             named(segment_of(Conditions(experiment, catalogue, found)), "segment"),
             *(named(value, name) for name, value in carried(found).items()),
             *(named(column(name, PROFILE), name) for name in found.contacts.values()),
+            *under_floor(definition, found),
             named(_first(rules), _RULE),
         ).from_(found.query.subquery(PROFILE))
     )
@@ -134,6 +137,15 @@ def segment_of(known: Conditions) -> exp.Expr:
         holds = known.holds(segment.when) if isinstance(segment.when, Expression) else exp.true()
         case = case.when(holds, exp.Literal.string(segment.id))
     return case if case.args.get("ifs") else exp.cast(exp.null(), exp.DType.TEXT)
+
+
+def under_floor(definition: Definition, found: Profile) -> Iterator[exp.Expr]:
+    """Whether a member comes first, as a column over a profile; none where the definition lets nobody."""
+    policy = definition.audience.contact_policy
+    if policy is not None and definition.prefers_under_floor:
+        kind = definition.sent_kind
+        stage, counted = (column(name, PROFILE) for name in (found.columns[policy.on], found.contacts[kind]))
+        yield named(below_floor(policy, kind, stage, counted), UNDER_FLOOR)
 
 
 def _first(found: Eligibility) -> exp.Expr:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import replace
 from itertools import product
 
 from sqlglot import exp
 
 from experiments.audience.contact_counts import KINDS
-from experiments.definition.contact_policy import ContactPolicy
+from experiments.audience.floors import at_ceiling, below_floor
+from experiments.definition.contact_policy import ContactKind, ContactPolicy
+from experiments.definition.model import Definition
 from experiments.documents.assignment import ContactLevel
 from experiments.experiment import Experiment
-from experiments.queries import column, count_where, fetch_rows, named, number, relation
+from experiments.queries import Row, all_of, column, count_where, fetch_rows, is_null, named, number, relation
+
+_PEOPLE = "people"
+_SENT = "sent"
 
 
 def contact_levels(experiment: Experiment, audience: str) -> tuple[ContactLevel, ...]:
@@ -27,40 +33,106 @@ def contact_levels(experiment: Experiment, audience: str) -> tuple[ContactLevel,
     policy = experiment.definition.audience.contact_policy
     if policy is None:
         return ()
-    stage = column(policy.on)
-    query = exp.select(named(stage, "stage"), named(exp.Count(this=exp.Star()), "members"))
+    stage, may_enter = column(policy.on), is_null(column("refused_by"))
+    query = exp.select(
+        named(stage, "stage"),
+        named(exp.Count(this=exp.Star()), "members"),
+        named(count_where(may_enter), "eligible"),
+    )
     for kind in KINDS:
-        counted = column(f"contacts__{kind}")
-        below, reached = exp.Case(this=stage.copy()), exp.Case(this=stage.copy())
-        for name, limits in policy.stages.items():
-            floor, ceiling = limits.bounds(kind)
-            is_below = exp.LT(this=counted.copy(), expression=number(floor))
-            is_reached = (
-                exp.false() if ceiling is None else exp.GTE(this=counted.copy(), expression=number(ceiling))
-            )
-            below = below.when(exp.Literal.string(name), is_below)
-            reached = reached.when(exp.Literal.string(name), is_reached)
-        query = query.select(named(count_where(below), f"below_{kind}"))
-        query = query.select(named(count_where(reached), f"reached_{kind}"))
-    rows = fetch_rows(experiment.engine, query.from_(relation(audience)).group_by(stage.copy()))
-    return tuple(_levels(policy, {row["stage"]: row for row in rows}))
-
-
-def _levels(policy: ContactPolicy, rows: dict[str | None, object]) -> Iterator[ContactLevel]:
-    for (stage, limits), kind in product(policy.stages.items(), KINDS):
-        floor, ceiling = limits.bounds(kind)
-        row = rows.get(stage)
-        yield ContactLevel(
-            stage=stage,
-            kind=kind,
-            days=limits.days,
-            floor=floor,
-            ceiling=ceiling,
-            members=_count(row, "members"),
-            below_floor=_count(row, f"below_{kind}"),
-            at_ceiling=_count(row, f"reached_{kind}"),
+        counted = _counted(kind)
+        below = below_floor(policy, kind, stage, counted)
+        query = query.select(
+            named(count_where(below), f"below_{kind}"),
+            named(count_where(all_of([below.copy(), may_enter.copy()])), f"eligible_below_{kind}"),
+            named(count_where(at_ceiling(policy, kind, stage, counted)), f"reached_{kind}"),
         )
+    rows = fetch_rows(experiment.engine, query.from_(relation(audience)).group_by(stage.copy()))
+    by_stage = {row["stage"]: row for row in rows}
+    return tuple(
+        _level(policy, stage_name, kind, by_stage.get(stage_name))
+        for stage_name, kind in product(policy.stages, KINDS)
+    )
 
 
-def _count(row: object, name: str) -> int:
-    return int(row[name]) if isinstance(row, dict) else 0
+def levels_after_send(
+    experiment: Experiment, levels: tuple[ContactLevel, ...], audience: str, assigned: str
+) -> tuple[ContactLevel, ...]:
+    """The levels with how many eligible members will still be under the floor when the messages have been sent.
+
+    A member of an arm that is contacted has one contact more, of the kind that is sent, if the policy counts its channel.
+
+    Args:
+        experiment: The experiment.
+        levels: Those before the send.
+        audience: The relation of the audience.
+        assigned: The relation of those who are sent to, with `member` and `arm`.
+
+    Raises:
+        OutsideError: The engine fails.
+    """
+    definition = experiment.definition
+    policy = definition.audience.contact_policy
+    if policy is None:
+        return levels
+    kind = definition.sent_kind
+    stage, arms = column(policy.on, _PEOPLE), _counted_arms(definition, policy)
+    added = exp.Case()
+    for arm in arms:
+        is_arm = exp.EQ(this=column("arm", _SENT), expression=exp.Literal.string(arm))
+        added = added.when(is_arm, number(1))
+    more = added.else_(number(0)) if arms else number(0)
+    counted = exp.paren(exp.Add(this=_counted(kind, _PEOPLE), expression=more))
+    query = (
+        exp.select(
+            named(stage, "stage"),
+            named(count_where(below_floor(policy, kind, stage, counted)), "below"),
+        )
+        .from_(relation(audience, _PEOPLE))
+        .join(
+            relation(assigned, _SENT),
+            on=exp.EQ(this=column("member", _SENT), expression=column("member", _PEOPLE)),
+            join_type="left",
+        )
+        .where(is_null(column("refused_by", _PEOPLE)))
+        .group_by(stage.copy())
+    )
+    left = {row["stage"]: int(row["below"]) for row in fetch_rows(experiment.engine, query)}
+    return tuple(
+        replace(
+            level,
+            eligible_below_floor_after=left.get(level.stage, 0)
+            if level.kind == kind
+            else level.eligible_below_floor,
+        )
+        for level in levels
+    )
+
+
+def _counted(kind: ContactKind, alias: str | None = None) -> exp.Expr:
+    return column(f"contacts__{kind}", alias) if alias else column(f"contacts__{kind}")
+
+
+def _counted_arms(definition: Definition, policy: ContactPolicy) -> tuple[str, ...]:
+    """The arms whose message is a contact that the policy counts."""
+    return tuple(
+        arm.id for arm in definition.offer_arms if policy.channels is None or arm.channel in policy.channels
+    )
+
+
+def _level(policy: ContactPolicy, stage: str, kind: ContactKind, row: Row | None) -> ContactLevel:
+    limits = policy.stages[stage]
+    floor, ceiling = limits.bounds(kind)
+    counts: Mapping[str, int] = {} if row is None else row
+    return ContactLevel(
+        stage=stage,
+        kind=kind,
+        days=limits.days,
+        floor=floor,
+        ceiling=ceiling,
+        members=int(counts.get("members", 0)),
+        below_floor=int(counts.get(f"below_{kind}", 0)),
+        at_ceiling=int(counts.get(f"reached_{kind}", 0)),
+        eligible=int(counts.get("eligible", 0)),
+        eligible_below_floor=int(counts.get(f"eligible_below_{kind}", 0)),
+    )

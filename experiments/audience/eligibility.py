@@ -15,7 +15,7 @@ from experiments.audience.exclusive_group import members_in_running_tests
 from experiments.audience.features import Profile
 from experiments.audience.standing_holdout import HoldoutWindow, holdout_window
 from experiments.data.catalogue import Catalogue
-from experiments.definition.contact_policy import ContactCap, ContactKind
+from experiments.definition.contact_policy import ContactCap
 from experiments.definition.expressions import Expression
 from experiments.definition.model import Definition
 from experiments.definition.origin import KeyPath
@@ -137,14 +137,9 @@ def eligibility(experiment: Experiment, catalogue: Catalogue, found: Profile, da
     return Eligibility(tuple(in_order), joins)
 
 
-def sent_kind(definition: Definition) -> ContactKind:
-    """What kind of contact the experiment sends."""
-    return (definition.send.kind if definition.send else None) or "marketing"
-
-
 def sends_marketing(definition: Definition) -> bool:
     """Whether the experiment's messages are marketing, so that exempt members stay out."""
-    return sent_kind(definition) == "marketing"
+    return definition.sent_kind == "marketing"
 
 
 @dataclass(frozen=True)
@@ -253,7 +248,7 @@ class _Rules:
         policy = self._definition.audience.contact_policy
         if policy is None:
             return
-        kind = sent_kind(self._definition)
+        kind = self._definition.sent_kind
         counted = self.known.found.contacts[kind]
         in_stage = column(self.known.found.columns[policy.on], PROFILE)
         for stage, limits in policy.stages.items():

@@ -10,10 +10,11 @@ from typing import Any
 from sqlglot import exp
 
 from experiments.assignment.draws import leading
-from experiments.audience.audience import snapshot_of, used_columns
+from experiments.audience.audience import snapshot_of, under_floor, used_columns
 from experiments.audience.eligibility import PROFILE, Refusal, Rule, eligibility
 from experiments.audience.features import Profile, profile
 from experiments.data.catalogue import Catalogue
+from experiments.definition.columns import UNDER_FLOOR
 from experiments.definition.errors import InputError
 from experiments.definition.origin import KeyPath
 from experiments.experiment import Experiment
@@ -40,9 +41,23 @@ class RuleOutcome:
     values: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class MemberRules:
+    """Every rule for one member, in order.
+
+    Attributes:
+        outcomes: What each rule says.
+        under_floor: Whether the member is under the floor of the own stage, and so comes first; None where the definition lets
+            nobody.
+    """
+
+    outcomes: tuple[RuleOutcome, ...] = ()
+    under_floor: bool | None = None
+
+
 def explain_member(
     experiment: Experiment, catalogue: Catalogue, member: str, *, snapshot: date | None = None
-) -> tuple[RuleOutcome, ...]:
+) -> MemberRules:
     """Every rule of the audience for one member, in order, by rows before 00:00 of the snapshot only.
 
     The member may enter where no rule removes; otherwise the first that does is the reason.
@@ -65,6 +80,7 @@ def explain_member(
     for place, rule in enumerate(rules.rules):
         query = query.select(named(rule.removes, f"rule_{place}"))
         query = query.select(*(named(value, f"{name}_{place}") for name, value in _read(found, rule).items()))
+    query = query.select(*under_floor(definition, found))
     is_member = exp.EQ(
         this=engine.collated(column("member", PROFILE)),
         expression=engine.collated(exp.Literal.string(member)),
@@ -81,7 +97,7 @@ def explain_member(
         outcomes.append(
             RuleOutcome(rule.refusal, rule.key_path, rule.text, bool(row[f"rule_{place}"]), values)
         )
-    return tuple(outcomes)
+    return MemberRules(tuple(outcomes), row.get(UNDER_FLOOR))
 
 
 def _read(found: Profile, rule: Rule) -> Mapping[str, exp.Expr]:

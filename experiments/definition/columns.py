@@ -6,9 +6,12 @@ from typing import Literal, get_args
 
 from experiments.definition.audience import SEGMENT
 
+UNDER_FLOOR = "under_floor"
+"""Whether a member had fewer contacts of the kind that is sent than the floor of the own stage."""
+
 _OF_ASSIGNMENT = frozenset(
     {"experiment", "member", "arm", SEGMENT, "stratum", "batch", "propensity", "planned_send_at", "assigned_at",
-     "definition_sha256", "refused_by", "refused_rule", "contacts__care", "contacts__marketing"}
+     "definition_sha256", "refused_by", "refused_rule", "contacts__care", "contacts__marketing", UNDER_FLOOR}
 )  # fmt: skip
 
 Computed = Literal["value", "missing", "unknown", "metric", "raw", "covariate", "cell"]

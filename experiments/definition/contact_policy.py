@@ -74,3 +74,5 @@ class ContactPolicy(Block):
     """Stage to its limits, or the name of a preset."""
     channels: tuple[Slug, ...] | None = Field(default=None, min_length=1)
     """The channels whose contacts count; all when absent."""
+    prefer: Literal["under_floor"] | None = None
+    """Where not everybody can be reached, members under the floor of their stage for the kind that is sent come first; by chance when absent."""

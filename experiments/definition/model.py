@@ -11,6 +11,7 @@ from pydantic import Field, PrivateAttr
 from experiments.definition.arms import Arm, Arms
 from experiments.definition.audience import Assignment, Audience, Send, Source
 from experiments.definition.block import Block, Name, Slug
+from experiments.definition.contact_policy import ContactKind
 from experiments.definition.delivery import Delivery
 from experiments.definition.features import Feature
 from experiments.definition.goals import Decision, Design, Goals
@@ -104,6 +105,16 @@ class Definition(Block):
     def salt(self) -> str:
         """The salt of the draw; the id where none is given."""
         return self.assignment.salt or self.id
+
+    @property
+    def sent_kind(self) -> ContactKind:
+        """What kind of contact the messages are."""
+        return (self.send.kind if self.send else None) or "marketing"
+
+    @property
+    def prefers_under_floor(self) -> bool:
+        """Whether members under the floor of their stage come first where not everybody can be reached."""
+        return self.audience.contact_policy is not None and self.audience.contact_policy.prefer is not None
 
     @property
     def zone(self) -> ZoneInfo:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from experiments.documents.analysis import Reason
+
 
 @dataclass(frozen=True)
 class ArmMembers:
@@ -39,7 +41,11 @@ class RuleRemoval:
 
 @dataclass(frozen=True)
 class ContactLevel:
-    """How the members of one lifecycle stage stand to the floor and the ceiling of a kind of contact, in rolling `days`."""
+    """How the members of one lifecycle stage stand to the floor and the ceiling of a kind of contact, in rolling `days`.
+
+    `eligible_below_floor` are those under the floor who may enter, `eligible_below_floor_after` those of them who will still be when the
+    messages of the test have been sent; None before arms are drawn.
+    """
 
     stage: str
     kind: str
@@ -49,6 +55,18 @@ class ContactLevel:
     members: int
     below_floor: int
     at_ceiling: int
+    eligible: int = 0
+    eligible_below_floor: int = 0
+    eligible_below_floor_after: int | None = None
+
+
+@dataclass(frozen=True)
+class SampledClass:
+    """Of the eligible members who are under the floor of their stage, or of the others, how many are assigned."""
+
+    under_floor: bool
+    eligible: int
+    sampled: int
 
 
 @dataclass(frozen=True)
@@ -61,7 +79,10 @@ class AssignmentFiles:
 
 @dataclass(frozen=True)
 class Assignment:
-    """`assign --json`; `salt` draws the arms, the one that was accepted where they were drawn again until they were alike."""
+    """`assign --json`; `salt` draws the arms, the one that was accepted where they were drawn again until they were alike.
+
+    `classes` say whom the definition let come first, where it does; `notes` what that means.
+    """
 
     experiment: str
     eligible: int
@@ -72,6 +93,8 @@ class Assignment:
     files: AssignmentFiles
     rules: tuple[RuleRemoval, ...] = ()
     contact_levels: tuple[ContactLevel, ...] = ()
+    classes: tuple[SampledClass, ...] = ()
+    notes: tuple[Reason, ...] = ()
     salt: str | None = None
     mlflow_run_id: str | None = None
     schema: str = "offerwise.assignment/1"

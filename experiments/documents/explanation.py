@@ -63,7 +63,8 @@ class ExplainedTime:
 class Explanation:
     """`assign --explain MEMBER`: rules as of the snapshot, by the data of now, and what the ledger holds of the member.
 
-    Where members enter day by day, `snapshot` is the member's own day of entry. A member who was assigned keeps the arm, whatever the rules say of the member since.
+    Where members enter day by day, `snapshot` is the member's own day of entry. `under_floor` says whether the member comes first where
+    not everybody can be reached; None where the definition lets nobody. A member who was assigned keeps the arm, whatever the rules say of the member since.
     """
 
     experiment: str
@@ -72,6 +73,7 @@ class Explanation:
     refused_by: str | None
     snapshot: str
     rules: tuple[ExplainedRule, ...]
+    under_floor: bool | None = None
     arm: str | None = None
     label: str | None = None
     segment: str | None = None

@@ -107,11 +107,11 @@ def test_each_member_is_explained_as_the_audience_decides(campaign: Campaign) ->
         catalogue = open_data(experiment)
         _, found = audience_rows(experiment)
         for n in (0, 1, 6, 7, 9, 13, 17, 23, 24, 35, 40, 119):
-            outcomes = explain_member(experiment, catalogue, f"{n:03d}")
+            outcomes = explain_member(experiment, catalogue, f"{n:03d}").outcomes
             assert [outcome.removes for outcome in outcomes] == [removes for _, removes in slow_outcomes(n)]
             first = next((outcome.refusal for outcome in outcomes if outcome.removes), None)
             assert first == found[f"{n:03d}"]["refused_by"]
-        outcomes = explain_member(experiment, catalogue, "040")
+        outcomes = explain_member(experiment, catalogue, "040").outcomes
         assert [dict(outcome.values) for outcome in outcomes] == [
             {"tier": "vip"},
             {"phone_valid": True},

@@ -50,10 +50,10 @@ def test_rules_and_levels_are_shown(campaign: Campaign, language: str) -> None:
     assert shown[-1][-1] == "3"
     assert rules.rows[0].cells[1].under == "audience.contact_caps[0]"
     assert [[cell.text for cell in row.cells][2:] for row in levels.rows] == [
-        ["38", "2 – 3", "2", "2", "0"],
-        ["38", "3 – 4", "2", "2", "0"],
-        ["45", f"0 – {'no ceiling' if language == 'en' else '无上限'}", "0", "0", "0"],
-        ["45", f"0 – {'no ceiling' if language == 'en' else '无上限'}", "0", "0", "0"],
+        ["38", "2 – 3", "2", "2", "2", "—", "0"],
+        ["38", "3 – 4", "2", "2", "2", "—", "0"],
+        ["45", f"0 – {'no ceiling' if language == 'en' else '无上限'}", "0", "0", "0", "—", "0"],
+        ["45", f"0 – {'no ceiling' if language == 'en' else '无上限'}", "0", "0", "0", "—", "0"],
     ]
     assert [row.cells[5].status for row in levels.rows] == ["warn", "warn", "pass", "pass"]
 

@@ -61,6 +61,13 @@ def _check_policy(draft: Draft, policy: ContactPolicy) -> Iterator[Problem]:
             if bounds is not None and bounds[1] is not None and bounds[0] > bounds[1]:
                 cause = f"the floor {bounds[0]} is above the ceiling {bounds[1]}"
                 yield Problem((*key, "stages", stage, kind), cause, "write [at least, at most]")
+    if policy.prefer is not None and draft.sound("send"):
+        kind = (draft.send.kind if draft.send else None) or "marketing"
+        if not any(limits.bounds(kind)[0] for limits in policy.stages.values()):
+            cause = (
+                f"no stage has a floor for {kind} contacts, which are what is sent, so nobody is under one"
+            )
+            yield Problem((*key, "prefer"), cause, "give a stage a floor above 0, or delete it")
     staged = [name for name, feature in draft.features.items() if stage_names(feature)]
     if policy.on not in draft.names("features"):
         cause = f"there is no feature `{policy.on}`"
