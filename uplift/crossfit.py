@@ -15,10 +15,11 @@ from experiments.definition.policy import LearnerName, PolicyKind
 from experiments.progress import Progress, silent
 from uplift.binning import Binned, bin_features
 from uplift.causalml_quiet import load_causalml
+from uplift.caution import Caution
 from uplift.evaluation import policy_value
 from uplift.features import Array
 from uplift.learners import fit_learner
-from uplift.rules import Individual, Rule, learn_segments, learn_single, learn_tree
+from uplift.rules import Rule, learn_segments, learn_single, learn_tree
 from uplift.sample import Integers, LearningSample
 from uplift.scores import WORKERS, CrossFit
 
@@ -124,12 +125,18 @@ class Arena:
 
     def refit(self, kind: PolicyKind, contest: Contest) -> Rule:
         """The policy of a kind, learned from all members."""
-        everyone = np.ones(len(self.sample), dtype=bool)
+        sample = self.sample
         if kind == "individual":
             assert contest.favourite is not None
             with _one_thread_each():
-                return Individual(fit_learner(contest.favourite, self.sample, self.models.model()))
-        return self._learn(kind, everyone, contest.learning)
+                model = fit_learner(contest.favourite, sample, self.models.model())
+            return self._caution(sample, contest.learning).individual(model, sample.members)
+        return self._learn(kind, np.ones(len(sample), dtype=bool), contest.learning)
+
+    def _caution(self, learned: LearningSample, scores: Array) -> Caution:
+        """What departures cost by the members who are learned from, with their scores."""
+        folds = self.sample.folds
+        return Caution.of(learned, learn_single(scores).arm, len(self.sample) * (folds - 1) / folds)
 
     def _fold_rules(self, fold: int, records: Mapping[LearnerName, LearnerRecord]) -> dict[PolicyKind, Rule]:
         rows = self.sample.fold != fold
@@ -155,7 +162,7 @@ class Arena:
     def _individual(self, fold: int, scores: Array, records: Mapping[LearnerName, LearnerRecord]) -> Rule:
         """The best learner on the next fold, when fitted without it and `fold`; then fitted on all but `fold`."""
         if len(records) == 1:
-            return self._only_learner(fold, next(iter(records.items())))
+            return self._only_learner(fold, scores, next(iter(records.items())))
         after = (fold + 1) % self.sample.folds
         training, judged = self.sample.without(fold, after), self.sample.fold == after
         effects: dict[LearnerName, Array] = {}
@@ -167,16 +174,18 @@ class Arena:
             record.effects[held_out] = model.effects(self.sample.members.codes[held_out])
             record.seconds += time.perf_counter() - started
         best = max(effects, key=lambda name: policy_value(scores[judged], effects[name].argmax(axis=1)).value)
-        return Individual(fit_learner(best, self.sample.without(fold), self.models.model(fold)))
+        learned = self.sample.without(fold)
+        model = fit_learner(best, learned, self.models.model(fold))
+        return self._caution(learned, scores[self.sample.fold != fold]).individual(model, learned.members)
 
-    def _only_learner(self, fold: int, only: tuple[LearnerName, LearnerRecord]) -> Rule:
+    def _only_learner(self, fold: int, scores: Array, only: tuple[LearnerName, LearnerRecord]) -> Rule:
         name, record = only
         started = time.perf_counter()
-        model = fit_learner(name, self.sample.without(fold), self.models.model(fold))
-        held_out = self.sample.fold == fold
+        learned, held_out = self.sample.without(fold), self.sample.fold == fold
+        model = fit_learner(name, learned, self.models.model(fold))
         record.effects[held_out] = model.effects(self.sample.members.codes[held_out])
         record.seconds += time.perf_counter() - started
-        return Individual(model)
+        return self._caution(learned, scores[~held_out]).individual(model, learned.members)
 
     def _records(self) -> dict[LearnerName, LearnerRecord]:
         names: Sequence[LearnerName] = self.plan.learners if "individual" in self.plan.kinds else ()

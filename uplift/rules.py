@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -103,7 +103,7 @@ class Tree:
 
 @dataclass(frozen=True)
 class Individual:
-    """For each member the arm with the largest predicted effect; nothing where none is above 0.
+    """For each member the arm with the largest predicted effect less the arm's margin; of equal arms the first.
 
     Its parts are the arms, each cut into bands of the predicted effect, so that a budget that reaches the best of them only
     is forecast by what the test showed of those.
@@ -111,14 +111,16 @@ class Individual:
     Attributes:
         model: Predicts the effects.
         bands: Where the bands are cut, ascending.
+        margins: What each arm must bring more than others (see `uplift.caution`); empty for none.
     """
 
     model: EffectModel
     bands: tuple[float, ...] = ()
+    margins: tuple[float, ...] = ()
 
     def choose(self, space: FeatureSpace, members: Members) -> Integers:  # noqa: ARG002 - as every rule
         """Shape (n,)."""
-        return np.asarray(self.model.effects(members.codes).argmax(axis=1), dtype=np.int64)
+        return self._arms_of(self.model.effects(members.codes))
 
     def cells(self, space: FeatureSpace, members: Members) -> Integers:  # noqa: ARG002 - as every rule
         """The arms in bands."""
@@ -126,8 +128,13 @@ class Individual:
 
     def cells_of(self, effects: Array) -> Integers:
         """The parts of members with these predicted effects, of shape (n, K)."""
-        band = np.searchsorted(np.asarray(self.bands), effects.max(axis=1), side="right")
-        return np.asarray(effects.argmax(axis=1) * (len(self.bands) + 1) + band, dtype=np.int64)
+        arms = self._arms_of(effects)
+        band = np.searchsorted(np.asarray(self.bands), effects[np.arange(len(arms)), arms], side="right")
+        return arms * (len(self.bands) + 1) + band
+
+    def _arms_of(self, effects: Array) -> Integers:
+        penalised = effects - np.asarray(self.margins) if self.margins else effects
+        return np.asarray(penalised.argmax(axis=1), dtype=np.int64)
 
     def parts(self, arms: int) -> int:
         """The arms in bands."""
@@ -140,11 +147,12 @@ class Individual:
     def banded(self, members: Members, bands: int) -> Individual:
         """The same rule with so many bands of equally many of the members to whom it gives something."""
         effects = self.model.effects(members.codes)
-        given = effects.max(axis=1)[effects.argmax(axis=1) > 0]
+        arms = self._arms_of(effects)
+        given = effects[np.arange(len(arms)), arms][arms > 0]
         if not len(given):
             return self
         cuts = np.unique(np.quantile(given, np.arange(1, bands) / bands))
-        return Individual(self.model, tuple(float(cut) for cut in cuts))
+        return replace(self, bands=tuple(float(cut) for cut in cuts))
 
 
 def learn_single(scores: Array) -> Everybody:
