@@ -184,6 +184,12 @@ class Problem:
         return value
 
 
+def sold_out(arms: Sequence[Arm], settings: Rollout) -> frozenset[int]:
+    """The arms, by number, of which a stock or a channel has none at all: nobody can explore them."""
+    limits = rollout_limits(arms, settings, np.zeros((1, len(arms))))
+    return frozenset(k for limit in limits if limit.most == 0 for k in limit.options)
+
+
 def rollout_limits(arms: Sequence[Arm], settings: Rollout, explored: Array) -> tuple[Limit, ...]:
     """The definition's stock and contacts, less the exploring members.
 

@@ -84,10 +84,13 @@ def read_released(experiment: Experiment, steps: Iterable[int]) -> dict[int, tup
 
 
 def windows_close(experiment: Experiment, released: dict[int, tuple[int, datetime]]) -> datetime | None:
-    """When the last window of the released steps closes; None where no metric has a window."""
-    days = longest_window(experiment.definition)
-    if not days or not released:
+    """When the last window of the released steps closes; None where nobody is in them.
+
+    At least a day after the release, even where no metric has a window: a command that is run twice releases one step.
+    """
+    if not released:
         return None
+    days = max(longest_window(experiment.definition), 1)
     return max(at for _, at in released.values()) + timedelta(days=days)
 
 

@@ -17,7 +17,7 @@ from experiments.definition.policy import Rollout as Settings
 from experiments.documents.analysis import Analysis, GuardrailResult, Reason
 from experiments.experiment import Experiment
 from experiments.queries import column, named, number, relation
-from uplift.budget import Problem, rollout_limits
+from uplift.budget import Problem, rollout_limits, sold_out
 from uplift.costs import Costs, measure_costs
 from uplift.documents import Offer, RampStep, Rollout, RolloutPlan
 from uplift.evidence import Evidence, open_evidence, value_metric_of
@@ -71,7 +71,8 @@ def rollout(experiment: Experiment) -> Rollout:
     reasons = (
         *evidence.notes,
         *_barred(experiment, offers),
-        *_disagreement(experiment, offers, analysis),
+        *_followed(experiment, offers, analysis),
+        *_nobody_offered(experiment, drawn),
         *money_reasons(experiment, plan),
     )
     document = work.document(drawn, plan, {"ledger": ledger_path(experiment), **lists})
@@ -121,8 +122,11 @@ class _Work:
         say = experiment.words.say
         eligible = tuple(offers.arms.index(arm) for arm in self.evidence.eligible)
         audience = self.audience
+        gone = sold_out(experiment.definition.all_arms, settings)
+        # Where everything is sold out, exploration is refused as any that exceeds a limit.
+        exploring = tuple(k for k in eligible if k not in gone) or eligible
         experiment.progress("Drawing holdout, exploration and offers")
-        draw_people(self.evidence, audience, offers, settings, eligible)
+        draw_people(self.evidence, audience, offers, settings, exploring)
         people = count_people(experiment, offers)
         if not people.members:
             raise RefusedError([say(PACKAGE, "rollout.nobody_left")], say(PACKAGE, "rollout.widen"))
@@ -141,7 +145,7 @@ class _Work:
         plan = problem.solve()
         experiment.progress("Writing the rollout's ledger")
         keep_plan(experiment, problem, plan, settings)
-        write_ledger(self.evidence, offers, Shares.of(settings), plan, eligible, _mark(offers))
+        write_ledger(self.evidence, offers, Shares.of(settings), plan, exploring, _mark(offers))
 
     def climb(self, drawn: Drawn) -> _Ramp:
         """Release the first step, or the next one where the steps before it allow it.
@@ -175,7 +179,11 @@ class _Work:
             kept = inside[0] if inside else 0
             at = inside[1].isoformat() if inside else experiment.now.isoformat()
             steps.append(RampStep(place, share, members, at, members - kept))
-        return _Ramp(tuple(steps), guardrails, self._next(done))
+        return _Ramp(tuple(steps), guardrails, self._next_of(drawn, done))
+
+    def _next_of(self, drawn: Drawn, done: tuple[int, ...]) -> str:
+        """What comes next; nothing where nobody is contacted in any step."""
+        return self._next(done) if drawn.strata.contacted.any() else ""
 
     def _has_closed(self, done: tuple[int, ...]) -> bool:
         closes = windows_close(self.experiment, read_released(self.experiment, done))
@@ -289,11 +297,20 @@ def _barred(experiment: Experiment, offers: Offers) -> tuple[Reason, ...]:
     return (Reason("arm_not_eligible", say(PACKAGE, "rollout.arm_not_eligible", arms=arms)),)
 
 
-def _disagreement(experiment: Experiment, offers: Offers, analysis: Analysis) -> tuple[Reason, ...]:
-    """Says so where the proven policy gives other arms than the winners of the analysis."""
+def _nobody_offered(experiment: Experiment, drawn: Drawn) -> tuple[Reason, ...]:
+    """Says so where the policy gives nobody anything."""
+    if drawn.counts["offer"].any():
+        return ()
+    return (Reason("nobody_offered", experiment.words.say(PACKAGE, "rollout.nobody_offered")),)
+
+
+def _followed(experiment: Experiment, offers: Offers, analysis: Analysis) -> tuple[Reason, ...]:
+    """Says so where the winners of the analysis are followed, or a proven policy that gives other arms than they are."""
+    if offers.policy is None:
+        return (Reason("winners_followed", experiment.words.say(PACKAGE, "rollout.winners_followed")),)
     winners: set[str | None] = {*analysis.verdict.winner_by_segment.values()} or {analysis.verdict.winner}
     same = {offers.arms[arm] for arm in offers.arm} == winners and len(winners) == 1
-    if offers.policy is None or same:
+    if same:
         return ()
     say = experiment.words.say
     facts = {"policy": say(PACKAGE, f"policy.{offers.policy.kind}"), "winner": analysis.verdict.winner}

@@ -66,7 +66,7 @@ def money_reasons(experiment: Experiment, plan: RolloutPlan) -> tuple[Reason, ..
         Numbers(experiment.words.language, experiment.definition.currency),
     )
     told = []
-    more = plan.more_budget
+    more, binding = plan.more_budget, [limit for limit in plan.limits if limit.shadow_price > 0]
     if more is not None and more.expected_profit > 0:
         facts = {
             "amount": numbers.money(more.amount, 0),
@@ -75,17 +75,20 @@ def money_reasons(experiment: Experiment, plan: RolloutPlan) -> tuple[Reason, ..
             "each": numbers.money(more.expected_profit / more.amount),
         }
         told.append(Reason("more_budget", say(PACKAGE, "rollout.more_budget", **facts)))
-    elif more is not None and plan.budget_curve:
-        cost = numbers.money(plan.budget_curve[-1].cost_bound, 0)
-        told.append(Reason("budget_ample", say(PACKAGE, "rollout.budget_ample", cost=cost)))
-    for limit in plan.limits:
-        if limit.shadow_price > 0:
-            facts = {
-                "name": limit.name,
-                "used": numbers.count(limit.used),
-                "price": numbers.money(limit.shadow_price),
-            }
-            told.append(Reason("limit_binds", say(PACKAGE, "rollout.limit_binds", **facts)))
+    elif more is not None and plan.shadow_price == 0 and plan.budget_curve:
+        code = "budget_not_binding" if binding else "budget_ample"
+        facts = {
+            "cost": numbers.money(plan.budget_curve[-1].cost_bound, 0),
+            "names": say(PACKAGE, "figure.comma").join(limit.name for limit in binding),
+        }
+        told.append(Reason(code, say(PACKAGE, f"rollout.{code}", **facts)))
+    for limit in binding:
+        facts = {
+            "name": limit.name,
+            "used": numbers.count(limit.used),
+            "price": numbers.money(limit.shadow_price),
+        }
+        told.append(Reason("limit_binds", say(PACKAGE, "rollout.limit_binds", **facts)))
     return tuple(told)
 
 
@@ -97,7 +100,8 @@ def refuse_what_exploration_exceeds(
     Raises:
         RefusedError: It does not.
     """
-    say, file, budget = experiment.words.say, experiment.arguments, problem.budget
+    say, budget = experiment.words.say, problem.budget
+    file = experiment.definition.origin.path.name
     told = []
     if budget is not None and problem.exploration > budget.amount:
         facts = {"cost": f"{problem.exploration:,.2f}", "budget": f"{budget.amount:,.2f}"}

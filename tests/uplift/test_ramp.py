@@ -37,8 +37,9 @@ def first_step(campaign: Campaign) -> Rollout:
         return rollout(experiment)
 
 
-def again(campaign: Campaign) -> Rollout:
-    with campaign.open() as experiment:
+def again(campaign: Campaign, days: int = 1) -> Rollout:
+    """So many days after the first step."""
+    with campaign.open(now=NOW + pd.Timedelta(days=days)) as experiment:
         return rollout(experiment)
 
 
@@ -58,7 +59,10 @@ def test_a_harmless_step_is_followed_by_the_next_and_nobody_is_sent_twice(tmp_pa
     first = first_step(campaign)
     assert [step.released_at is not None for step in first.ramp] == [True, False, False]
     assert "Step 2 of 3" in first.next_step
-    second, third = again(campaign), again(campaign)
+    assert again(campaign, days=0) == first
+    second = again(campaign)
+    assert again(campaign).ramp[2].released_at is None
+    third = again(campaign, days=2)
     assert {each.status for each in second.ramp_guardrails} == {"pass"}
     steps = [contacted(third, step) for step in (1, 2, 3)]
     together = [member for members in steps for member in members]
@@ -66,7 +70,7 @@ def test_a_harmless_step_is_followed_by_the_next_and_nobody_is_sent_twice(tmp_pa
     assert sorted(steps[0]) == sorted(contacted(first, 1))
     ledger = pd.read_parquet(third.files["ledger"])
     assert set(together) == set(ledger["member"][ledger["arm"] != "control"])
-    assert again(campaign) == replace(third, ramp_guardrails=())
+    assert again(campaign, days=3) == replace(third, ramp_guardrails=())
 
 
 def test_a_step_that_does_harm_stops_the_ramp(tmp_path: Path) -> None:

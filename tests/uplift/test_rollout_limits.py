@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import pandas as pd
@@ -51,9 +52,49 @@ def test_stock_and_channel_bind_together_with_the_budget(
         assert document.cost_bound <= budget["amount"]
 
 
-def test_exploration_that_exceeds_a_stock_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RefusedError, match=r"Exploration alone takes .* of gift"):
-        rolled_out(tmp_path, {"stock": {"gift": 10}, "ramp": [1.0]}, policy=False)
+@pytest.fixture(scope="module")
+def analysed(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
+    campaign = Campaign(tmp_path_factory.mktemp("limits"))
+    campaign.make()
+    with campaign.open() as experiment:
+        keep_analysis(experiment, analyze(experiment))
+    return campaign
+
+
+def drawn_by(campaign: Campaign, settings: dict[str, Any]) -> Rollout:
+    """A first draw with these settings: what another one drew is gone."""
+    rmtree(campaign.folder / "runs/planted/rollout", ignore_errors=True)
+    campaign.define(rollout={"ramp": [1.0], **settings})
+    with campaign.open() as experiment:
+        return rollout(experiment)
+
+
+def test_what_is_sold_out_is_offered_to_nobody_and_explored_by_nobody(analysed: Campaign) -> None:
+    document = drawn_by(analysed, {"stock": {"gift": 0}, "explore_share": 0.1})
+    ledger = pd.read_parquet(document.files["ledger"])
+    assert set(ledger["arm"]) == {"control", "coupon"}
+    exploring = ledger[ledger["reason"] == "explore"]
+    assert len(exploring) == pytest.approx(0.1 * len(ledger), rel=0.1)
+    assert exploring["propensity"].min() >= 0.1
+
+
+def test_exploration_that_exceeds_a_stock_is_refused(analysed: Campaign) -> None:
+    with pytest.raises(RefusedError, match=r"Exploration alone takes .* of gift") as refused:
+        drawn_by(analysed, {"stock": {"gift": 10}})
+    assert refused.value.next_step.endswith("under `rollout` in planted.yml.")
+
+
+def test_sentences_say_what_holds_the_rollout(analysed: Campaign) -> None:
+    gone = {"stock": {"gift": 0, "coupon": 0}, "explore_share": 0, "budget": {"amount": 500}}
+    document = drawn_by(analysed, gone)
+    told = {reason.code: reason.text for reason in document.reasons}
+    assert {"winners_followed", "nobody_offered", "limit_binds"} <= set(told)
+    assert "limited by gift, coupon" in told["budget_not_binding"]
+    assert document.next_step == ""
+    little = drawn_by(analysed, {"explore_share": 0, "budget": {"amount": 0.01}})
+    assert not {"budget_ample", "budget_not_binding"} & {reason.code for reason in little.reasons}
+    ample = drawn_by(analysed, {"budget": {"amount": 1e6}})
+    assert "budget_ample" in {reason.code for reason in ample.reasons}
 
 
 def test_the_curve_says_what_more_budget_brings(tmp_path: Path) -> None:
