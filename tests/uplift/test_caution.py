@@ -48,20 +48,29 @@ def test_nothing_is_given_up_where_the_gain_is_clear() -> None:
 
 def test_small_gains_are_given_up_where_noise_would_drown_the_large_ones() -> None:
     effects = drawn_effects()
-    caution = Caution(1, np.array([1.0, 1.0, 2.0]), MEMBERS)
+    caution = Caution(1, np.array([2.0, 2.0, 4.0]), MEMBERS)
     everything = expected_ratio(caution, effects, effects.argmax(axis=1))
     margins = caution.margins(effects)
     cautious = (effects - margins).argmax(axis=1)
     assert margins[1] == 0
     assert margins[2] / margins[0] == pytest.approx(3 / 2)
-    assert 0.1 < (cautious != 1).mean() < 0.25
+    assert (cautious != 1).mean() == pytest.approx(0.1, abs=0.02)
     # Of all thresholds on the gain, the best, but for a twentieth.
     best = max(
         expected_ratio(caution, effects, np.where(effects[:, 2] >= least, 2, 1))
         for least in np.quantile(effects[:, 2], np.arange(0, 0.95, 0.005))
     )
     assert everything < 0.7 * best
+    assert best < CLEAR
     assert expected_ratio(caution, effects, cautious) >= 0.94 * best
+
+
+def test_no_more_is_given_up_than_makes_the_gain_clear() -> None:
+    effects = drawn_effects()
+    caution = Caution(1, np.array([1.0, 1.0, 2.0]), MEMBERS)
+    assert expected_ratio(caution, effects, effects.argmax(axis=1)) < CLEAR
+    cautious = (effects - caution.margins(effects)).argmax(axis=1)
+    assert CLEAR <= expected_ratio(caution, effects, cautious) < 1.1 * CLEAR
 
 
 def test_the_policy_gives_arms_by_margins_and_bands_by_what_the_arm_brings() -> None:
