@@ -7,16 +7,18 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from experiments.assignment.known import beside_ledger, create_by_day_of_entry
+from experiments.assignment.known import (
+    OF_LEDGER,
+    beside_ledger,
+    create_by_day_of_entry,
+    look_up,
+    read_features,
+)
 from experiments.assignment.locked import differing_keys, refuse_changes
 from experiments.assignment.open_ledger import open_ledger
 from experiments.assignment.strata import stratum_name
-from experiments.audience.audience import (
-    build_audience,
-    snapshot_of,
-    used_columns,
-)
-from experiments.audience.features import profile
+from experiments.audience.audience import build_audience, carried, snapshot_of, used_columns
+from experiments.audience.features import members_alone, profile
 from experiments.data.catalogue import Catalogue
 from experiments.data.recorded import arm_of_label, recorded_source
 from experiments.definition.columns import is_reserved
@@ -26,7 +28,11 @@ from experiments.engines.protocol import ColumnType
 from experiments.experiment import Experiment
 from experiments.queries import column, double, fetch_rows, named, number, relation
 
+ASSIGNED = "assigned"
+"""The alias of the members assigned in queries."""
+
 _RELATION = "assigned"
+_KNOWN = "known"
 _LEDGER = "ledger"
 
 
@@ -35,13 +41,15 @@ class Assigned:
     """Everybody assigned, by intention to treat.
 
     Attributes:
-        relation: The temporary table with one row a member: `member, arm, segment, stratum, batch,
-            propensity, planned_send_at` (NULL for recorded arms), and the features and members' columns of
-            the audience, as of the snapshot.
-        columns: Its columns and their types.
+        relation: One row a member: `member, arm, segment, stratum, batch, propensity, planned_send_at` (NULL for
+            recorded arms); the unit that was drawn, where that is not the member; and where `known` is None the
+            features and members' columns of the audience, as of the snapshot.
+        columns: The columns of `relation`, without those that only a ledger has, and of `known`, and their types.
         locked: Whether the definition is the one that the arms were drawn by.
         recorded: Whether another system drew the arms.
         differences: The keys that differ from the lock.
+        known: One row for each of the data's members: `member`, and the columns that are not in `relation`, because it is
+            cheaper to look them up once than to keep a copy for everybody; None where `relation` has all.
     """
 
     relation: str
@@ -49,6 +57,21 @@ class Assigned:
     locked: bool
     recorded: bool
     differences: tuple[Difference, ...] = ()
+    known: exp.Select | None = None
+
+    def rows(self) -> exp.Select:
+        """Everybody with all `columns`; a column of `known` is NULL for who left the data.
+
+        More can be joined to it: members have the alias `ASSIGNED`.
+        """
+        of_known = () if self.known is None else self.known.named_selects[1:]
+        places = {name: _KNOWN if name in of_known else ASSIGNED for name in self.columns}
+        query = exp.select(*(named(column(name, place), name) for name, place in places.items()))
+        query = query.from_(relation(self.relation, ASSIGNED))
+        if self.known is None:
+            return query
+        same = exp.EQ(this=column("member", _KNOWN), expression=column("member", ASSIGNED))
+        return query.join(self.known.subquery(_KNOWN), on=same, join_type="left")
 
 
 def assigned_members(experiment: Experiment, catalogue: Catalogue) -> Assigned:
@@ -69,22 +92,33 @@ def assigned_members(experiment: Experiment, catalogue: Catalogue) -> Assigned:
             "run `offerwise assign` first, with the same --out",
         )
     experiment.progress("Reading the ledger")
-    open_ledger(experiment.workspace, experiment.engine).read(_LEDGER)
-    if experiment.definition.audience.is_daily:
-        create_by_day_of_entry(experiment, catalogue, _RELATION, _LEDGER)
-    else:
-        known = profile(
-            experiment,
-            catalogue,
-            snapshot_of(experiment),
-            used_columns(experiment.definition, catalogue),
-        )
-        experiment.engine.create(_RELATION, beside_ledger(known, _LEDGER))
-    changed = differing_keys(experiment)
-    columns = experiment.engine.columns(_RELATION)
-    assigned = Assigned(_RELATION, columns, not changed, recorded=False, differences=changed)
+    assigned = _from_ledger(experiment, catalogue)
     _refuse_other_arms(experiment, assigned)
     return assigned
+
+
+def _from_ledger(experiment: Experiment, catalogue: Catalogue) -> Assigned:
+    """Members with what is read after the draw: features are computed once, the members' own columns are looked up."""
+    definition, engine = experiment.definition, experiment.engine
+    ledger, used = open_ledger(experiment.workspace, engine), used_columns(definition, catalogue)
+    changed = differing_keys(experiment)
+    if not read_features(definition):
+        alone = members_alone(experiment, catalogue, used)
+        if definition.audience.unit is None:
+            ledger.read(_RELATION)
+            kinds = {**engine.columns(_RELATION), **catalogue.members.columns}
+            columns = {name: kinds[name] for name in (*OF_LEDGER, *carried(alone))}
+            return Assigned(_RELATION, columns, not changed, False, changed, look_up(alone))
+        ledger.read(_LEDGER)
+        engine.create(_RELATION, beside_ledger(alone, _LEDGER))
+    elif definition.audience.is_daily:
+        ledger.read(_LEDGER)
+        create_by_day_of_entry(experiment, catalogue, _RELATION, _LEDGER)
+    else:
+        ledger.read(_LEDGER)
+        known = profile(experiment, catalogue, snapshot_of(experiment), used)
+        engine.create(_RELATION, beside_ledger(known, _LEDGER))
+    return Assigned(_RELATION, engine.columns(_RELATION), not changed, recorded=False, differences=changed)
 
 
 def _refuse_other_arms(experiment: Experiment, assigned: Assigned) -> None:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from sqlglot import exp
 
 from experiments.assignment.entry import entry_day
-from experiments.audience.audience import PROFILE, carried, snapshot_of, used_columns
+from experiments.audience.audience import PROFILE, carried, used_columns
 from experiments.audience.features import Profile, profile
 from experiments.data.catalogue import Catalogue
 from experiments.definition.model import Definition
 from experiments.experiment import Experiment
 from experiments.queries import column, fetch_rows, named, relation
 
-_OF_LEDGER = ("member", "arm", "segment", "stratum", "batch", "propensity", "planned_send_at")
+OF_LEDGER = ("member", "arm", "segment", "stratum", "batch", "propensity", "planned_send_at")
 _DAY = "entry_day"
 _DAYS_AT_ONCE = 20
 """Days of entry in one query: engines refuse a query of hundreds of parts."""
@@ -31,7 +30,7 @@ def beside_ledger(known: Profile, ledger: str, *, source: exp.Expr | None = None
     """
     return (
         exp.select(
-            *(named(column(name, ledger), name) for name in _OF_LEDGER),
+            *(named(column(name, ledger), name) for name in OF_LEDGER),
             *(named(value, name) for name, value in carried(known).items()),
         )
         .from_(source or relation(ledger))
@@ -43,19 +42,26 @@ def beside_ledger(known: Profile, ledger: str, *, source: exp.Expr | None = None
     )
 
 
+def look_up(known: Profile) -> exp.Select:
+    """What a profile knows, by `member`, for joining it to members later."""
+    columns = (named(value, name) for name, value in carried(known).items())
+    return exp.select(column("member", PROFILE), *columns).from_(known.query.subquery(PROFILE))
+
+
+def read_features(definition: Definition) -> bool:
+    """Whether anything that reads members after the draw reads a feature."""
+    read = {*definition.design.covariates, *(definition.uplift.features if definition.uplift else ())}
+    return not read.isdisjoint(definition.features)
+
+
 def create_by_day_of_entry(experiment: Experiment, catalogue: Catalogue, name: str, ledger: str) -> None:
     """Create `name`: the ledger beside each member's profile as of the day on which that member entered.
 
     Nothing that happened after a member entered is a feature of that member. Sources of features are read once for each day
-    of entry; where no covariate or policy reads a feature, profiles hold none and there is one pass.
+    of entry.
     """
     definition, engine = experiment.definition, experiment.engine
     columns = used_columns(definition, catalogue)
-    if not _read_features(definition):
-        now = profile(experiment, catalogue, snapshot_of(experiment), columns)
-        own = {each: alias for each, alias in now.columns.items() if each in columns}
-        engine.create(name, beside_ledger(replace(now, columns=own), ledger))
-        return
     day = engine.local_date(column("planned_send_at"), definition.zone)
     by_day = f"{ledger}_by_day"
     engine.create(by_day, exp.select("*", named(day, _DAY)).from_(relation(ledger)))
@@ -83,9 +89,3 @@ def _create_together(experiment: Experiment, name: str, queries: Sequence[exp.Se
 
 def _together(queries: Sequence[exp.Select]) -> exp.Query:
     return queries[0] if len(queries) == 1 else exp.union(*queries, distinct=False)
-
-
-def _read_features(definition: Definition) -> bool:
-    """Whether anything that reads members after the draw reads a feature."""
-    read = {*definition.design.covariates, *(definition.uplift.features if definition.uplift else ())}
-    return not read.isdisjoint(definition.features)

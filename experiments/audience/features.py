@@ -88,6 +88,20 @@ def profile(experiment: Experiment, catalogue: Catalogue, snapshot: date, column
     return Profile(query, {**own, **features}, counted.caps, counted.kinds)
 
 
+def members_alone(experiment: Experiment, catalogue: Catalogue, columns: Sequence[str]) -> Profile:
+    """The profile without features: the members' own columns, whatever the day."""
+    own = {name: f"column__{name}" for name in columns}
+    return Profile(_own_columns(experiment, catalogue, own), own, caps=())
+
+
+def _own_columns(experiment: Experiment, catalogue: Catalogue, own: Mapping[str, str]) -> exp.Select:
+    key = column(experiment.definition.data[MEMBERS].key, _MEMBERS)
+    return exp.select(
+        named(experiment.engine.as_key(key), "member"),
+        *(named(column(name, _MEMBERS), alias) for name, alias in own.items()),
+    ).from_(relation(catalogue.members.relation, _MEMBERS))
+
+
 def _feature_column(name: str) -> str:
     return f"feature__{name}"
 
@@ -102,10 +116,7 @@ def _gathered(
     """Members with one joined pass for each event source, and what each aggregate is there, by column."""
     definition, engine = experiment.definition, experiment.engine
     key = column(definition.data[MEMBERS].key, _MEMBERS)
-    query = exp.select(
-        named(engine.as_key(key), "member"),
-        *(named(column(name, _MEMBERS), alias) for name, alias in own.items()),
-    ).from_(relation(catalogue.members.relation, _MEMBERS))
+    query = _own_columns(experiment, catalogue, own)
     values: dict[str, exp.Expr] = {}
     for name, feature in definition.features.items():
         if feature.from_ == MEMBERS and feature.days_since is not None:

@@ -14,7 +14,7 @@ from experiments.definition.errors import Fault
 from experiments.definition.metrics import BinaryMetric, CountMetric, MeasuredMetric, SumMetric
 from experiments.definition.model import MEMBERS
 from experiments.definition.suggest import choose
-from experiments.engines.protocol import ROW_NUMBER
+from experiments.engines.protocol import ROW_NUMBER, ReadsInOrder
 from experiments.experiment import Experiment
 from experiments.queries import column, count_where, fetch_rows, is_null, named, when
 
@@ -42,13 +42,16 @@ def _check_key(experiment: Experiment, name: str, rows: SourceRows) -> Iterator[
     source, origin = rows.source, experiment.definition.origin
     if source.time is not None or source.key == ROW_NUMBER:
         return
+    engine = experiment.engine
+    if isinstance(engine, ReadsInOrder) and engine.is_ascending(rows.opened.relation, source.key):
+        return
     key = column(source.key, _ALIAS)
     counts = exp.select(
         named(exp.Count(this=exp.Star()), "rows"),
         named(exp.Count(this=key), "keys"),
         named(exp.Count(this=exp.Distinct(expressions=[key.copy()])), "members"),
     )
-    (found,) = fetch_rows(experiment.engine, counts.from_(rows.table))
+    (found,) = fetch_rows(engine, counts.from_(rows.table))
     at = ("data", name, "key")
     if missing := found["rows"] - found["keys"]:
         cause = f"`{source.key}` is missing in {_rows(missing)} of {name}"
@@ -58,7 +61,7 @@ def _check_key(experiment: Experiment, name: str, rows: SourceRows) -> Iterator[
         example = example.group_by(key.copy()).having(
             exp.GT(this=exp.Count(this=key.copy()), expression=exp.Literal.number(1))
         )
-        (first,) = fetch_rows(experiment.engine, example.order_by(column("key")).limit(1))
+        (first,) = fetch_rows(engine, example.order_by(column("key")).limit(1))
         cause = f"`{source.key}` repeats in {_rows(doubled)} of {name}, for example {first['key']}"
         yield origin.fault(at, cause, "keep one row a member")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from sqlglot import exp
 
@@ -11,7 +12,7 @@ from experiments.data.source_table import SourceTable
 from experiments.definition.audience import Source
 from experiments.definition.expressions import Expression
 from experiments.definition.model import Definition
-from experiments.engines.protocol import ColumnType, Engine
+from experiments.engines.protocol import ColumnType, Engine, ShiftsClocks
 from experiments.engines.translate import kind_of, translate
 from experiments.queries import column, number, relation
 
@@ -55,6 +56,15 @@ class SourceRows:
             raise ValueError(f"the source {self.source.table} has no time")
         return self.instant(self._column(self.source.time))
 
+    def happened_around(self, first: date, last: date, days: int) -> exp.Expr:
+        """`happened`, of rows that meet `around` with these days."""
+        from_day, to_day = _shifted(first, -1), _shifted(last, days + 2)
+        offset = _only_offset(self.definition.zone, from_day, to_day)
+        if offset is None or not isinstance(self.engine, ShiftsClocks):
+            return self.happened
+        name = self.source.time or ""
+        return self.engine.instant_at(self._column(name), self.opened.columns[name], offset)
+
     def instant(self, stored: exp.Expr) -> exp.Expr:
         """A value of the column with the time, or an aggregate of it, as an instant."""
         kind = self.opened.columns[self.source.time or ""]
@@ -67,10 +77,9 @@ class SourceRows:
         It compares the column as it is stored, so that an engine leaves out whole parts of a file.
         """
         kind = self.opened.columns[self.source.time or ""]
-        low = exp.GTE(this=self._column(self.source.time or ""), expression=self._midnight(first, -1, kind))
-        high = exp.LT(
-            this=self._column(self.source.time or ""), expression=self._midnight(last, days + 2, kind)
-        )
+        stored = self._column(self.source.time or "")
+        low = exp.GTE(this=stored, expression=self._midnight(_shifted(first, -1), kind))
+        high = exp.LT(this=stored.copy(), expression=self._midnight(_shifted(last, days + 2), kind))
         return exp.and_(low, high)
 
     def condition(self, where: Expression) -> exp.Expr:
@@ -90,14 +99,32 @@ class SourceRows:
     def _translated(self, expression: Expression) -> exp.Expr:
         return translate(expression, self._column, self.opened.columns, self.engine, self.definition.zone)
 
-    def _midnight(self, day: date, days: int, kind: ColumnType) -> exp.Expr:
-        """00:00 of a day some days later, within the calendar, in a type of time."""
-        ordinal = min(max(day.toordinal() + days, date.min.toordinal() + 1), date.max.toordinal() - 1)
-        shifted = date.fromordinal(ordinal)
+    def _midnight(self, day: date, kind: ColumnType) -> exp.Expr:
+        """00:00 of a day in a type of time."""
         if kind is ColumnType.INSTANT:
-            return self.engine.instant_literal(datetime.combine(shifted, time(), self.definition.zone))
+            return self.engine.instant_literal(datetime.combine(day, time(), self.definition.zone))
         dtype = exp.DType.DATE if kind is ColumnType.DATE else exp.DType.TIMESTAMP
-        return exp.cast(exp.Literal.string(shifted.isoformat()), dtype)
+        return exp.cast(exp.Literal.string(day.isoformat()), dtype)
 
     def _column(self, name: str) -> exp.Expr:
         return column(name, self.alias)
+
+
+def _shifted(day: date, days: int) -> date:
+    """A day some days later, within the calendar."""
+    ordinal = min(max(day.toordinal() + days, date.min.toordinal() + 1), date.max.toordinal() - 1)
+    return date.fromordinal(ordinal)
+
+
+def _only_offset(zone: ZoneInfo, first: date, last: date) -> timedelta | None:
+    """How far clocks are ahead of UTC from 00:00 of one day to 00:00 of another; None where they are changed in between.
+
+    >>> str(_only_offset(ZoneInfo("Europe/Berlin"), date(2026, 9, 1), date(2026, 10, 25)))
+    '2:00:00'
+    >>> _only_offset(ZoneInfo("Europe/Berlin"), date(2026, 9, 1), date(2026, 10, 26)) is None
+    True
+    """
+    hours = 24 * (last - first).days
+    midnight = datetime.combine(first, time(), zone)
+    offsets = {(midnight + timedelta(hours=hour)).utcoffset() for hour in range(-1, hours + 1)}
+    return offsets.pop() if len(offsets) == 1 else None

@@ -205,6 +205,17 @@ class DuckDBEngine(DuckDBBuilders):
             reader = self._session.sql(query.sql(self.dialect)).to_arrow_reader(rows)
         return reader.schema, reader
 
+    def is_ascending(self, relation: str, column: str) -> bool:
+        """A window without an order takes the rows in some order, mostly as they are stored: if values ascend in any, all differ."""
+        before = exp.Window(this=exp.Lag(this=_quoted(column)))
+        pairs = exp.select(exp.alias_(_quoted(column), "value"), exp.alias_(before, "before"))
+        value, previous = exp.column("value"), exp.column("before")
+        descends = exp.or_(
+            exp.Is(this=value, expression=exp.null()), exp.GTE(this=previous, expression=value.copy())
+        )
+        query = exp.select("1").from_(pairs.from_(exp.to_table(relation)).subquery("pairs")).where(descends)
+        return not self.rows(query.limit(1))
+
     def write(self, query: exp.Query, path: Path) -> None:
         """Into a file beside `path`, which is synced and then renamed."""
         with whole_file(path) as unfinished, _in_our_words(f"Writing {path}"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlglot import exp
@@ -41,17 +41,21 @@ class DuckDBBuilders:
         """AT TIME ZONE turns a local time into an instant."""
         if kind is ColumnType.INSTANT:
             return column
-        local = exp.cast(column, exp.DType.TIMESTAMP) if kind is ColumnType.DATE else column
-        return exp.AtTimeZone(this=exp.paren(local), zone=exp.Literal.string(zone.key))
+        return exp.AtTimeZone(this=exp.paren(_local_time(column, kind)), zone=exp.Literal.string(zone.key))
+
+    def instant_at(self, column: exp.Expr, kind: ColumnType, offset: timedelta) -> exp.Expr:
+        """Arithmetic on microseconds, a tenth of the time of AT TIME ZONE."""
+        if kind is ColumnType.INSTANT:
+            return column
+        return _moved(_local_time(column, kind), -offset)
 
     def instant_literal(self, moment: datetime) -> exp.Expr:
         """A literal in UTC."""
         return exp.cast(exp.Literal.string(moment.astimezone(UTC).isoformat(sep=" ")), exp.DType.TIMESTAMPTZ)
 
     def add_days(self, instant: exp.Expr, days: int) -> exp.Expr:
-        """Hours, because a day of DuckDB follows the calendar."""
-        hours = exp.Anonymous(this="to_hours", expressions=[exp.Literal.number(24 * days)])
-        return exp.paren(exp.Add(this=instant, expression=hours))
+        """Arithmetic on microseconds: to add an interval DuckDB asks the calendar of the session's time zone."""
+        return _moved(instant, timedelta(days=days))
 
     def add_minutes(self, instant: exp.Expr, minutes: exp.Expr) -> exp.Expr:
         """Minutes."""
@@ -93,3 +97,14 @@ class DuckDBBuilders:
     def quantile_disc(self, column: exp.Expr, q: float) -> exp.Expr:
         """DuckDB has it."""
         return exp.Anonymous(this="quantile_disc", expressions=[column, exp.Literal.number(q)])
+
+
+def _local_time(column: exp.Expr, kind: ColumnType) -> exp.Expr:
+    return exp.cast(column, exp.DType.TIMESTAMP) if kind is ColumnType.DATE else column
+
+
+def _moved(moment: exp.Expr, by: timedelta) -> exp.Expr:
+    """An instant, or a moment of the clocks of UTC, that much later as an instant."""
+    since_1970 = exp.Anonymous(this="epoch_us", expressions=[moment])
+    shift = exp.Literal.number(by // timedelta(microseconds=1))
+    return exp.Anonymous(this="make_timestamptz", expressions=[exp.Add(this=since_1970, expression=shift)])

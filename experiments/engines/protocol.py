@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -180,3 +180,22 @@ class KeepsTables(Protocol):
     """What an engine has in addition that can keep tables beyond its session."""
 
     lasting: LastingTables
+
+
+@runtime_checkable
+class ReadsInOrder(Protocol):
+    """What an engine has in addition that takes the rows of a relation one after another, as they are stored."""
+
+    def is_ascending(self, relation: str, column: str) -> bool:
+        """Whether every value exceeds the one before it and none is missing: then all of them differ.
+
+        It stops at the first that does not, so that asking costs little next to any other way to know.
+        """
+
+
+@runtime_checkable
+class ShiftsClocks(Protocol):
+    """What an engine has in addition for which arithmetic is much faster than its time zones."""
+
+    def instant_at(self, column: exp.Expr, kind: ColumnType, offset: timedelta) -> exp.Expr:
+        """What `instant` gives in a zone that is `offset` ahead of UTC at every value of the column."""

@@ -28,6 +28,8 @@ Answer = TypeVar("Answer")
 
 LEDGER_TABLE = "assignments"
 _SOURCE = "data__"
+_IN_ADDITION = frozenset({"lasting", "is_ascending", "instant_at"})
+"""What `KeepsTables`, `ReadsInOrder` and `ShiftsClocks` ask for."""
 
 
 @dataclass
@@ -43,8 +45,8 @@ class Recorder:
     answers: deque[Any] = field(default_factory=deque)
 
     def __getattr__(self, name: str) -> Any:
-        """Whatever gives no answer; no lasting table, so that what is recorded leaves none."""
-        if name == "lasting":
+        """Whatever gives no answer; nothing that only some engines have, which would leave tables or ask other questions."""
+        if name in _IN_ADDITION:
             raise AttributeError(name)
         return getattr(self.engine, name)
 

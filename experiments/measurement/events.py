@@ -8,6 +8,7 @@ from datetime import date
 
 from sqlglot import exp
 
+from experiments.assignment.assigned import ASSIGNED
 from experiments.data.source_rows import SourceRows
 from experiments.definition.columns import computed_column
 from experiments.definition.metrics import BinaryMetric, MeasuredMetric, SumMetric
@@ -23,8 +24,6 @@ from experiments.queries import (
     relation,
     when,
 )
-
-_ASSIGNED = "assigned"
 
 
 @dataclass(frozen=True)
@@ -59,13 +58,18 @@ def event_pass(
             is planned.
     """
     longest = max(_days(metric) for metric in metrics.values())
+    happened = rows.happened if planned is None else rows.happened_around(*planned, longest)
+
+    def within(days: int) -> exp.Expr:
+        return in_window(rows.engine, happened.copy(), column(PLANNED, ASSIGNED), days)
+
     common = _common_condition(rows, metrics)
-    member = column("member", _ASSIGNED)
+    member = column("member", ASSIGNED)
     selected: list[exp.Expr] = [named(member, "member")]
     values: dict[str, str] = {}
     unknown: dict[str, str] = {}
     for name, metric in metrics.items():
-        counts = [] if _days(metric) == longest else [_within(rows, _days(metric))]
+        counts = [] if _days(metric) == longest else [within(_days(metric))]
         if metric.where is not None and common is None:
             counts.append(rows.condition(metric.where))
         values[name] = computed_column("value", name)
@@ -79,8 +83,8 @@ def event_pass(
     query = (
         exp.select(*selected)
         .from_(rows.table)
-        .join(relation(assigned, _ASSIGNED), on=exp.EQ(this=rows.member, expression=member.copy()))
-        .where(all_of([*windows, _within(rows, longest), *([common] if common is not None else [])]))
+        .join(relation(assigned, ASSIGNED), on=exp.EQ(this=rows.member, expression=member.copy()))
+        .where(all_of([*windows, within(longest), *([common] if common is not None else [])]))
         .group_by(member.copy())
     )
     return EventPass(query, values, unknown)
@@ -91,10 +95,6 @@ def _days(metric: MeasuredMetric) -> int:
         "the definition asks every metric of an event source for its window"
     )
     return metric.window_days
-
-
-def _within(rows: SourceRows, days: int) -> exp.Expr:
-    return in_window(rows.engine, rows.happened, column(PLANNED, _ASSIGNED), days)
 
 
 def _common_condition(rows: SourceRows, metrics: Mapping[str, MeasuredMetric]) -> exp.Expr | None:

@@ -8,7 +8,7 @@ from datetime import date
 
 from sqlglot import exp
 
-from experiments.assignment.assigned import Assigned
+from experiments.assignment.assigned import ASSIGNED, Assigned
 from experiments.data.catalogue import Catalogue
 from experiments.data.source_rows import SourceRows
 from experiments.definition.columns import computed_column
@@ -24,9 +24,7 @@ from experiments.experiment import Experiment
 from experiments.measurement.cells import CellNumbers
 from experiments.measurement.events import event_pass
 from experiments.measurement.member_counts import MemberCount, count_members
-from experiments.queries import as_double, coalesce, column, is_null, named, number, relation, when
-
-_ASSIGNED = "assigned"
+from experiments.queries import as_double, coalesce, column, is_null, named, number, when
 
 
 @dataclass(frozen=True)
@@ -78,8 +76,7 @@ def member_values(experiment: Experiment, catalogue: Catalogue, assigned: Assign
     days = [each.day for each in members if each.day is not None]
     planned = (min(days), max(days)) if days else None
     definition = experiment.definition
-    query = exp.select(*(named(column(name, _ASSIGNED), name) for name in assigned.columns))
-    query = query.from_(relation(assigned.relation, _ASSIGNED))
+    query = assigned.rows()
     values: dict[str, str] = {}
     missing: dict[str, str] = {}
     for source, metrics in metrics_by_source(definition.metrics).items():
@@ -93,7 +90,7 @@ def member_values(experiment: Experiment, catalogue: Catalogue, assigned: Assign
             if rows.source.time is None
             else _events(rows, metrics, assigned.relation, planned)
         )
-        of_member = exp.EQ(this=joined.member, expression=column("member", _ASSIGNED))
+        of_member = exp.EQ(this=joined.member, expression=column("member", ASSIGNED))
         query = query.join(joined.table, on=of_member, join_type="left")
         for name, value in joined.values.items():
             values[name] = computed_column("value", name)
@@ -101,7 +98,7 @@ def member_values(experiment: Experiment, catalogue: Catalogue, assigned: Assign
             if value.missing is not None:
                 missing[name] = computed_column("missing", name)
                 query = query.select(named(value.missing, missing[name]))
-    query = numbers.added_to(query, experiment.engine, _ASSIGNED)
+    query = numbers.added_to(query, experiment.engine, ASSIGNED)
     return MemberValues(query, assigned, members, values, missing, numbers)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlglot import exp
 
@@ -83,9 +83,10 @@ def window_state(definition: Definition, engine: Engine, units: str, now: dateti
     days = longest_window(definition)
     if not days:
         return WindowState(0, None)
-    closes = engine.add_days(column(PLANNED), days)
-    still_open = count_where(closes > engine.instant_literal(now))
-    last = named(exp.Max(this=closes.copy()), "closes_at")
+    planned, window = column(PLANNED), timedelta(days=days)
+    still_open = count_where(planned > engine.instant_literal(now - window))
+    last = named(exp.Max(this=planned.copy()), "last")
     (row,) = fetch_rows(engine, exp.select(named(still_open, "open"), last).from_(relation(units)))
-    closing = row["closes_at"]
-    return WindowState(int(row["open"]), closing.astimezone(UTC) if isinstance(closing, datetime) else None)
+    opens = row["last"]
+    closing = opens.astimezone(UTC) + window if isinstance(opens, datetime) else None
+    return WindowState(int(row["open"]), closing)

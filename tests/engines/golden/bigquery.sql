@@ -270,7 +270,10 @@ LIMIT 0;
 
 CREATE OR REPLACE TEMPORARY TABLE `entering` AS
 SELECT
-  *
+  `member`,
+  `segment`,
+  `stratum`,
+  `digits`
 FROM (
   SELECT
     `people`.`member` AS `member`,
@@ -1287,12 +1290,12 @@ SELECT
     SUM(
       CASE
         WHEN (
-          TIMESTAMP_ADD(`planned_send_at`, INTERVAL 336 HOUR) > CAST('2026-11-21 02:00:00+00:00' AS TIMESTAMP)
+          `planned_send_at` > CAST('2026-11-07 02:00:00+00:00' AS TIMESTAMP)
         )
         THEN 1
       END
     ),
     0
   ) AS `open`,
-  MAX(TIMESTAMP_ADD(`planned_send_at`, INTERVAL 336 HOUR)) AS `closes_at`
+  MAX(`planned_send_at`) AS `last`
 FROM `assigned`;

@@ -272,7 +272,10 @@ LIMIT 0;
 
 CREATE OR REPLACE TEMPORARY TABLE "entering" AS
 SELECT
-  *
+  "member",
+  "segment",
+  "stratum",
+  "digits"
 FROM (
   SELECT
     "people"."member" AS "member",
@@ -1405,12 +1408,12 @@ SELECT
     SUM(
       CASE
         WHEN (
-          TIMESTAMPADD(HOUR, 336, "planned_send_at") > CAST('2026-11-21 02:00:00+00:00' AS TIMESTAMPTZ)
+          "planned_send_at" > CAST('2026-11-07 02:00:00+00:00' AS TIMESTAMPTZ)
         )
         THEN 1
       END
     ),
     0
   ) AS "open",
-  MAX(TIMESTAMPADD(HOUR, 336, "planned_send_at")) AS "closes_at"
+  MAX("planned_send_at") AS "last"
 FROM "assigned";
