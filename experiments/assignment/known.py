@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
 
 from sqlglot import exp
 
 from experiments.assignment.entry import entry_day
+from experiments.audience.as_of import OwnDay
 from experiments.audience.audience import PROFILE, carried, used_columns
-from experiments.audience.features import Profile, profile
+from experiments.audience.features import Profile, moments_of_features, profile, profile_on_own_day
 from experiments.data.catalogue import Catalogue
 from experiments.definition.model import Definition
 from experiments.experiment import Experiment
@@ -57,25 +59,48 @@ def read_features(definition: Definition) -> bool:
 def create_by_day_of_entry(experiment: Experiment, catalogue: Catalogue, name: str, ledger: str) -> None:
     """Create `name`: the ledger beside each member's profile as of the day on which that member entered.
 
-    Nothing that happened after a member entered is a feature of that member. Sources of features are read once for each day
-    of entry.
+    Nothing that happened after a member entered is a feature of that member. Every source of features is read once; where bands
+    are cut by quantiles, which are those of everybody on a day, once for each day of entry.
     """
     definition, engine = experiment.definition, experiment.engine
     columns = used_columns(definition, catalogue)
     day = engine.local_date(column("planned_send_at"), definition.zone)
     by_day = f"{ledger}_by_day"
     engine.create(by_day, exp.select("*", named(day, _DAY)).from_(relation(ledger)))
+    entered = _days_of_entry(experiment, by_day)
+    if any(isinstance(feature.bands, int) for feature in definition.features.values()):
+        _create_together(experiment, name, _day_by_day(experiment, catalogue, by_day, entered))
+        return
+    own_day = OwnDay(engine, moments_of_features(definition, catalogue), f"{ledger}_own_days")
+    planned = exp.select(column("member"), named(column(_DAY), "planned")).from_(relation(by_day))
+    own_day.create(definition, planned, entered)
+    engine.create(name, beside_ledger(profile_on_own_day(experiment, catalogue, own_day, columns), ledger))
+
+
+def _days_of_entry(experiment: Experiment, by_day: str) -> Mapping[date, date]:
+    """Each planned day to the day of entry."""
+    found: dict[date, date] = {}
     query = exp.select(named(exp.Max(this=column("planned_send_at")), "planned"), column(_DAY))
-    found = fetch_rows(engine, query.from_(relation(by_day)).group_by(column(_DAY)).order_by(column(_DAY)))
-    queries = []
-    for row in found:
-        entered = entry_day(definition, row["planned"])
+    grouped = query.from_(relation(by_day)).group_by(column(_DAY)).order_by(column(_DAY))
+    for row in fetch_rows(experiment.engine, grouped):
+        entered = entry_day(experiment.definition, row["planned"])
         assert entered is not None, "members who enter day by day are planned"
+        found[row[_DAY]] = entered
+    return found
+
+
+def _day_by_day(
+    experiment: Experiment, catalogue: Catalogue, by_day: str, days: Mapping[date, date]
+) -> Sequence[exp.Select]:
+    """For each day of entry, those who entered beside the profile of everybody as of that day."""
+    columns = used_columns(experiment.definition, catalogue)
+    queries = []
+    for day, entered in days.items():
         known = profile(experiment, catalogue, entered, columns)
-        planned = exp.cast(exp.Literal.string(row[_DAY].isoformat()), exp.DType.DATE)
+        planned = exp.cast(exp.Literal.string(day.isoformat()), exp.DType.DATE)
         rows = exp.select("*").from_(relation(by_day)).where(exp.EQ(this=column(_DAY), expression=planned))
         queries.append(beside_ledger(known, "of_day", source=rows.subquery("of_day")))
-    _create_together(experiment, name, queries)
+    return queries
 
 
 def _create_together(experiment: Experiment, name: str, queries: Sequence[exp.Select]) -> None:

@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from experiments.assignment.draws import purpose_hash, slot
 from experiments.audience.audience import snapshot_of
-from experiments.audience.event_pass import local_midnight
+from experiments.audience.as_of import local_midnight
 from experiments.definition.arms import Arm
 from experiments.definition.audience import Send
 from experiments.definition.model import Definition

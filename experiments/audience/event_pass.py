@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
 
 from sqlglot import exp
 
+from experiments.audience.as_of import AsOf
 from experiments.audience.stages import layer
 from experiments.data.catalogue import Catalogue
 from experiments.data.column_checks import CHANNEL, CONTACT_KIND
@@ -16,7 +16,7 @@ from experiments.definition.features import Feature
 from experiments.definition.model import MEMBERS, Definition
 from experiments.engines.protocol import ColumnType, Engine
 from experiments.engines.translate import calendar_day, kind_of, translate
-from experiments.queries import all_of, as_double, coalesce, column, named, number, relation, when
+from experiments.queries import all_of, as_double, coalesce, column, named, number, when
 
 KEY = "event_key"
 _EVENTS = "events"
@@ -51,7 +51,7 @@ class EventPass:
         engine: The engine that runs the query.
         catalogue: The source as opened.
         source: Its name.
-        snapshot: Only rows before 00:00 of this day count.
+        as_of: Only rows before 00:00 of this day count.
         aggregates: Column of the query to what it holds.
     """
 
@@ -59,7 +59,7 @@ class EventPass:
     engine: Engine
     catalogue: Catalogue
     source: str
-    snapshot: date
+    as_of: AsOf
     aggregates: Mapping[str, Aggregate]
 
     def query(self) -> exp.Select:
@@ -96,7 +96,8 @@ class EventPass:
         windows = [item.days for item in self.aggregates.values()]
         if all(windows):
             conditions.append(self._within(max(days for days in windows if days is not None)))
-        table = relation(self.catalogue.sources[self.source].relation, _EVENTS)
+        source = self.catalogue.sources[self.source].relation
+        table = self.as_of.of_events(source, column(self._key, _EVENTS), list(self._kinds), _EVENTS)
         gaps = {
             name: item for name, item in self.aggregates.items() if isinstance(item, Feature) and item.gap
         }
@@ -104,7 +105,7 @@ class EventPass:
             return exp.select("*").from_(table).where(all_of(conditions)).subquery(_EVENTS)
         day = calendar_day(self._time, self._time_kind, self.engine, self.definition.zone)
         earlier = [named(self._earlier(item, day), f"{_EARLIER}{name}") for name, item in gaps.items()]
-        columns = [column(name, _EVENTS) for name in self._kinds]
+        columns = [column(name, _EVENTS) for name in (*self._kinds, *self.as_of.carried)]
         rows = exp.select(*columns, named(day, _DAY), *earlier).from_(table).where(all_of(conditions))
         return rows.subquery(_EVENTS)
 
@@ -152,11 +153,7 @@ class EventPass:
 
     def _midnight(self, days_before: int) -> exp.Expr:
         """00:00 of the day so many days before the snapshot, in the type of the source's time."""
-        day = self.snapshot - timedelta(days=days_before)
-        if self._time_kind is ColumnType.INSTANT:
-            return self.engine.instant_literal(local_midnight(self.definition, day))
-        kind = exp.DType.DATE if self._time_kind is ColumnType.DATE else exp.DType.TIMESTAMP
-        return exp.cast(exp.Literal.string(day.isoformat()), kind)
+        return self.as_of.midnight(self._time_kind, days_before, _EVENTS)
 
     def _within(self, days: int) -> exp.Expr:
         return exp.GTE(this=self._time, expression=self._midnight(days))
@@ -211,7 +208,7 @@ class EventPass:
 
     def _days_since(self, of: type[exp.Min | exp.Max], moment: exp.Expr) -> exp.Expr:
         day = calendar_day(of(this=moment), self._time_kind, self.engine, self.definition.zone)
-        return self.engine.days_between(day, day_literal(self.snapshot))
+        return self.engine.days_between(day, self.as_of.last_day(_EVENTS))
 
     def _translated(self, expression: Expression) -> exp.Expr:
         return translate(
@@ -224,13 +221,3 @@ def _share(part: exp.Expr, whole: exp.Expr) -> exp.Expr:
     whole = exp.Nullif(this=as_double(whole), expression=number(0))
     exists = exp.not_(exp.Is(this=whole.copy(), expression=exp.null()))
     return when(exists, exp.Div(this=coalesce(as_double(part), as_double(number(0))), expression=whole))
-
-
-def day_literal(day: date) -> exp.Expr:
-    """A calendar day."""
-    return exp.cast(exp.Literal.string(day.isoformat()), exp.DType.DATE)
-
-
-def local_midnight(definition: Definition, day: date) -> datetime:
-    """00:00 of a day in the definition's time zone, as an instant; where clocks skip it, the moment they jump."""
-    return datetime.combine(day, time(0), definition.zone).astimezone(UTC)

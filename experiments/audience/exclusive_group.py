@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from experiments.assignment.entry import last_entry_day
 from experiments.assignment.ledger_folders import refuse_unseen
-from experiments.audience.event_pass import local_midnight
+from experiments.audience.as_of import local_midnight
 from experiments.audience.group_tests import GroupTest, other_tests
 from experiments.definition.audience import DAILY
 from experiments.definition.errors import RefusedError

@@ -11,14 +11,16 @@ from datetime import date
 
 from sqlglot import exp
 
+from experiments.audience.as_of import AsOf, OneDay, OwnDay
 from experiments.audience.bands import by_cuts, by_limits, cut_names, quantile_cuts
 from experiments.audience.contact_counts import ContactColumns, contact_columns
-from experiments.audience.event_pass import KEY, Aggregate, EventPass, day_literal
+from experiments.audience.event_pass import KEY, Aggregate, EventPass
 from experiments.audience.stages import stage
 from experiments.data.catalogue import Catalogue
 from experiments.definition.contact_policy import CONTACTS, ContactKind
 from experiments.definition.features import Feature, StagesOfNever
 from experiments.definition.model import MEMBERS, Definition
+from experiments.engines.protocol import ColumnType
 from experiments.engines.translate import calendar_day
 from experiments.experiment import Experiment
 from experiments.queries import column, named, relation
@@ -60,10 +62,42 @@ def profile(experiment: Experiment, catalogue: Catalogue, snapshot: date, column
         columns: The members' columns that are needed, by name.
     """
     definition = experiment.definition
+    as_of = OneDay(definition, experiment.engine, snapshot)
+    return _profile(experiment, catalogue, as_of, columns, contact_columns(definition))
+
+
+def profile_on_own_day(
+    experiment: Experiment, catalogue: Catalogue, own_day: OwnDay, columns: Sequence[str]
+) -> Profile:
+    """The profile of each member as of the member's own day; see `profile`. Contacts are not counted.
+
+    Not for quantile bands, which are cut over everybody as of one day.
+    """
+    return _profile(experiment, catalogue, own_day, columns, ContactColumns({}, (), {}))
+
+
+def moments_of_features(definition: Definition, catalogue: Catalogue) -> Sequence[tuple[ColumnType, int]]:
+    """What 00:00 features ask for: the type of their source's time, and how many days before."""
+    found: dict[tuple[ColumnType, int], None] = {}
+    for feature in definition.features.values():
+        time = definition.data[feature.from_].time if feature.from_ else None
+        if feature.from_ and time and feature.from_ != MEMBERS:
+            kind = catalogue.sources[feature.from_].columns[time]
+            found |= dict.fromkeys([(kind, 0), (kind, feature.days or 0)])
+    return tuple(found)
+
+
+def _profile(
+    experiment: Experiment,
+    catalogue: Catalogue,
+    as_of: AsOf,
+    columns: Sequence[str],
+    counted: ContactColumns,
+) -> Profile:
+    definition = experiment.definition
     own = {name: f"column__{name}" for name in columns}
     features = {name: _feature_column(name) for name in definition.features}
-    counted = contact_columns(definition)
-    query, values = _gathered(experiment, catalogue, snapshot, own, counted)
+    query, values = _gathered(experiment, catalogue, as_of, own, counted)
     for name, feature in definition.features.items():
         if feature.stages is not None and feature.on is not None:
             never = feature.never.on if isinstance(feature.never, StagesOfNever) else None
@@ -109,22 +143,22 @@ def _feature_column(name: str) -> str:
 def _gathered(
     experiment: Experiment,
     catalogue: Catalogue,
-    snapshot: date,
+    as_of: AsOf,
     own: Mapping[str, str],
     counted: ContactColumns,
 ) -> tuple[exp.Select, dict[str, exp.Expr]]:
     """Members with one joined pass for each event source, and what each aggregate is there, by column."""
     definition, engine = experiment.definition, experiment.engine
     key = column(definition.data[MEMBERS].key, _MEMBERS)
-    query = _own_columns(experiment, catalogue, own)
+    query = as_of.of_members(_own_columns(experiment, catalogue, own), key)
     values: dict[str, exp.Expr] = {}
     for name, feature in definition.features.items():
         if feature.from_ == MEMBERS and feature.days_since is not None:
             kind = catalogue.members.columns[feature.days_since]
             day = calendar_day(column(feature.days_since, _MEMBERS), kind, engine, definition.zone)
-            values[_feature_column(name)] = engine.days_between(day, day_literal(snapshot))
+            values[_feature_column(name)] = engine.days_between(day, as_of.day)
     for source, aggregates in _passes(definition, counted).items():
-        events = EventPass(definition, engine, catalogue, source, snapshot, aggregates)
+        events = EventPass(definition, engine, catalogue, source, as_of, aggregates)
         alias = f"{_EVENTS}__{source}"
         query = query.join(
             events.query().subquery(exp.to_identifier(alias, quoted=True)),
