@@ -5,7 +5,7 @@ from __future__ import annotations
 from reports.curves import Curve
 from reports.narrator import Narrator
 from reports.tables import Cell, Column, Row, Table, absent, row, words
-from uplift.documents import LimitUse, Offer, RampStep, Rollout
+from uplift.documents import LimitUse, Offer, RampStep, Rollout, RolloutClass
 
 
 def rollout_sentences(rollout: Rollout) -> tuple[str, ...]:
@@ -132,6 +132,16 @@ def _rollout_row(narrator: Narrator, offer: Offer) -> Row:
     )
 
 
+def _class_code(found: RolloutClass) -> str:
+    return "under_floor" if found.under_floor else "not_under_floor"
+
+
+def _class_cell(narrator: Narrator, found: RolloutClass) -> Cell:
+    count = narrator.numbers.count
+    offered = narrator.say("rollout.class", offered=count(found.offered), members=count(found.members))
+    return words(offered)
+
+
 def rollout_summary_table(narrator: Narrator, rollout: Rollout) -> Table:
     """The rollout's figures, one a line."""
     say, numbers = narrator.say, narrator.numbers
@@ -144,6 +154,7 @@ def rollout_summary_table(narrator: Narrator, rollout: Rollout) -> Table:
         ("holdout", words(numbers.count(rollout.holdout))),
         ("explore", words(numbers.count(rollout.explore))),
         ("not_offered", words(numbers.count(rollout.not_offered))),
+        *((_class_code(each), _class_cell(narrator, each)) for each in rollout.classes),
         ("budget", narrator.total(rollout.budget, why=say("why.no_budget"))),
         ("cost_bound", narrator.total(rollout.cost_bound, why=why)),
         ("shadow_price", shadow),

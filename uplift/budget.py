@@ -16,7 +16,7 @@ from uplift.costs import Costs
 from uplift.features import Array
 from uplift.limits import Limit, allocate_within
 from uplift.offers import Offers
-from uplift.sample import Integers
+from uplift.sample import Flags, Integers
 
 _PRECISION = 1e-9
 _STEP = 1e-6
@@ -43,22 +43,25 @@ class Plan:
 
 @dataclass(frozen=True)
 class Groups:
-    """The members of a rule that is a model: those with the same predictions are one group.
+    """Members who are alike to the plan, where the parts of the audience are not: by a model's predictions, by who comes first, or both.
 
     Attributes:
         cell: Shape (G,): the part of the audience that each group belongs to.
-        worth: Shape (G, K): what each arm is predicted to bring a member over no contact.
+        worth: Shape (G, K): what each arm is predicted to bring a member over no contact; None where the part's estimates tell it.
+        first: Shape (G,): who is allocated to before all others; None where nobody is.
     """
 
     cell: Integers
-    worth: Array
+    worth: Array | None = None
+    first: Flags | None = None
 
 
 @dataclass(frozen=True)
 class Problem:
     """The members to allocate: `sizes` of shape (G,) for the policy, `explored` of shape (C, K) already given.
 
-    `eligible` are the arms that may be rolled out. Without `groups` each part of the audience is one group.
+    `eligible` are the arms that may be rolled out. Without `groups` each part of the audience is one group;
+    where groups come first, the budget and every limit go to them before the others.
     """
 
     offers: Offers
@@ -102,7 +105,7 @@ class Problem:
         """The same members with another budget; only for one that has a budget."""
         assert self.budget is not None
         changed = replace(self, budget=self.budget.model_copy(update={"amount": amount}))
-        changed.__dict__["_hull"] = self._hull
+        changed.__dict__["_hulls"] = self._hulls
         return changed
 
     def curve(self, points: int) -> tuple[tuple[float, Plan], ...]:
@@ -138,13 +141,41 @@ class Problem:
         return root
 
     @cached_property
-    def _hull(self) -> Hull:
-        return Hull.of(self._values, self._covered, self.sizes)
+    def _sizes_in_turn(self) -> tuple[Array, ...]:
+        """Shape (G,) each: everybody at once; or those who come first, and then the others."""
+        first = self.groups.first if self.groups is not None else None
+        if first is None:
+            return (self.sizes,)
+        return (np.where(first, self.sizes, 0.0), np.where(first, 0.0, self.sizes))
+
+    @cached_property
+    def _hulls(self) -> tuple[Hull, ...]:
+        return tuple(Hull.of(self._values, self._covered, sizes) for sizes in self._sizes_in_turn)
 
     def _allocate(self, capacity: float | None) -> Allocation:
-        if not self.limits:
-            return self._hull.allocate(capacity)
-        return allocate_within(self._values, self._covered, self.sizes, capacity, self.limits)
+        """The best allocation; where some come first, the best for them, and the best for the others of what they leave."""
+        found = self._allocate_to(0, capacity, self.limits)
+        if self.groups is None or self.groups.first is None:
+            return found
+        used = (found.shares * self._sizes_in_turn[0][:, None]).sum(axis=0)
+        limits = [
+            replace(limit, most=max(0.0, limit.most - float(used[list(limit.options)].sum())))
+            for limit in self.limits
+        ]
+        left = None if capacity is None else max(0.0, capacity - found.cost)
+        others = self._allocate_to(1, left, limits)
+        return Allocation(
+            np.where(self.groups.first[:, None], found.shares, others.shares),
+            found.value + others.value,
+            found.cost + others.cost,
+            found.shadow_price or others.shadow_price,
+            tuple(own or other for own, other in zip(found.limit_prices, others.limit_prices, strict=True)),
+        )
+
+    def _allocate_to(self, turn: int, capacity: float | None, limits: Sequence[Limit]) -> Allocation:
+        if not limits:
+            return self._hulls[turn].allocate(capacity)
+        return allocate_within(self._values, self._covered, self._sizes_in_turn[turn], capacity, limits)
 
     def _bound(self, allocation: Allocation) -> float:
         members = self.by_cell(allocation.shares * self.sizes[:, None])
@@ -168,11 +199,18 @@ class Problem:
         An option is the rule's own arm, and where the budget or a stock does not reach, an eligible arm that brings less;
         without limits it must cost less, too. For a model every eligible arm is an option, at its prediction.
         """
-        value = np.zeros_like(self.offers.gains if self.groups is None else self.groups.worth)
-        if self.groups is not None:
-            for k in self.eligible:
-                value[:, k] = np.maximum(self.groups.worth[:, k], 0.0)
-            return value
+        if self.groups is None:
+            return self._values_of_parts()
+        worth = self.groups.worth
+        if worth is None:
+            return self._values_of_parts()[self.groups.cell]
+        value = np.zeros_like(worth)
+        for k in self.eligible:
+            value[:, k] = np.maximum(worth[:, k], 0.0)
+        return value
+
+    def _values_of_parts(self) -> Array:
+        value = np.zeros_like(self.offers.gains)
         gains, cost = self.offers.gains, self.costs.expected
         own = np.array(self.offers.arm)
         rows = np.arange(len(own))

@@ -244,6 +244,19 @@ class LimitUse:
 
 
 @dataclass(frozen=True)
+class RolloutClass:
+    """Members of a rollout under the floor of their stage, or the others: all, those whom the policy offers something, and the rest.
+
+    `not_offered` are those whom the budget and the limits do not reach, or for whom no offer pays.
+    """
+
+    under_floor: bool
+    members: int
+    offered: int
+    not_offered: int
+
+
+@dataclass(frozen=True)
 class RolloutPlan:
     """What the draw decided beside the ledger, kept in `plan.json`: it holds for as long as the ledger does.
 
@@ -284,7 +297,8 @@ class Rollout:
     exploration add to `expected_profit`, which is incremental over no contact, with a 95 % prediction interval of what the
     holdout will show. `follows` is the kind of policy, or `winner_by_segment`. `shadow_price` is the profit that one more unit
     of budget would bring, `budget_curve` what every budget would, without and with more; `limits` are stocks and channels.
-    `ramp_guardrails` are those of the steps released so far, each arm against the rollout's own holdout.
+    `ramp_guardrails` are those of the steps released so far, each arm against the rollout's own holdout. `classes` tell what those
+    get whom the definition lets come first, and the others.
     """
 
     experiment: str
@@ -302,6 +316,7 @@ class Rollout:
     budget_curve: tuple[BudgetPoint, ...] = ()
     more_budget: MoreBudget | None = None
     limits: tuple[LimitUse, ...] = ()
+    classes: tuple[RolloutClass, ...] = ()
     ramp: tuple[RampStep, ...] = ()
     ramp_guardrails: tuple[GuardrailResult, ...] = ()
     next_step: str = ""

@@ -26,6 +26,7 @@ from experiments.experiment import Experiment
 from experiments.health.health import examine
 from experiments.measurement.measurement import Measurement, Units, build_units, measure
 from experiments.measurement.windows import closed_members
+from uplift.sampled_first import told_sample
 
 PACKAGE = "uplift"
 
@@ -70,10 +71,11 @@ class Evidence:
 
     @cached_property
     def notes(self) -> tuple[Reason, ...]:
-        """What has changed in the definition since it was locked, where none of it matters here."""
+        """What to know of the test: whom its sample let come first, and what has changed since the lock, where it does not matter here."""
         keys = ", ".join(each.key for each in self.assigned.differences)
         say = self.experiment.words.say
-        return (Reason("names_changed", say(PACKAGE, "rollout.names_changed", keys=keys)),) if keys else ()
+        changed = [Reason("names_changed", say(PACKAGE, "rollout.names_changed", keys=keys))] if keys else []
+        return (*told_sample(self.experiment), *changed)
 
     @cached_property
     def contrasts(self) -> Contrasts:

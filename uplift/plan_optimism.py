@@ -37,7 +37,8 @@ def plan_optimism(problem: Problem, capacities: Sequence[float | None]) -> Array
         Shape (len(capacities),): amounts of the value metric, 0 or more.
     """
     found = np.zeros(len(capacities))
-    if problem.groups is not None or not problem.offers.errors.any():
+    by_model = problem.groups is not None and problem.groups.worth is not None
+    if by_model or not problem.offers.errors.any():
         return found
     gains = problem.offers.gains
     planned = [_expected(problem, capacity, gains) for capacity in capacities]
@@ -60,4 +61,4 @@ def _draws(problem: Problem) -> Array:
 
 
 def _expected(problem: Problem, capacity: float | None, gains: Array) -> float:
-    return float((problem.reached(capacity) * gains).sum())
+    return float((problem.by_cell(problem.reached(capacity)) * gains).sum())

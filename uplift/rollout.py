@@ -36,6 +36,7 @@ from uplift.ramp import (
 from uplift.rollout_draw import Shares, count_people, draw_people
 from uplift.rollout_ledger import Drawn, ledger_path, read_ledger, write_ledger
 from uplift.rollout_plan import keep_plan, money_reasons, read_plan, refuse_what_exploration_exceeds
+from uplift.sampled_first import told_mix
 from uplift.sentences import PACKAGE
 
 
@@ -74,6 +75,7 @@ def rollout(experiment: Experiment) -> Rollout:
         *_followed(experiment, offers, analysis),
         *_nobody_offered(experiment, drawn),
         *money_reasons(experiment, plan),
+        *told_mix(experiment, drawn.classes),
     )
     document = work.document(drawn, plan, {"ledger": ledger_path(experiment), **lists})
     return replace(
@@ -256,6 +258,7 @@ class _Work:
             budget_curve=plan.budget_curve,
             more_budget=plan.more_budget,
             limits=plan.limits,
+            classes=drawn.classes,
             follows=offers.policy.kind if offers.policy else "winner_by_segment",
             files={name: str(path) for name, path in files.items()},
         )

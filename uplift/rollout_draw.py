@@ -10,10 +10,11 @@ from sqlglot import exp
 
 from experiments.assignment.draws import below_share, purpose_hash, unit_key
 from experiments.audience.audience import Audience
+from experiments.definition.columns import UNDER_FLOOR
 from experiments.definition.policy import Rollout
 from experiments.engines.protocol import Engine
 from experiments.experiment import Experiment
-from experiments.queries import column, fetch_rows, is_null, named, number, relation
+from experiments.queries import column, fetch_rows, is_null, named, number, relation, when
 from uplift.budget import Groups
 from uplift.evidence import Evidence
 from uplift.features import Array
@@ -26,6 +27,8 @@ PEOPLE = "rollout_people"
 OFFERABLE = "offer"
 _CANDIDATES = "rollout_candidates"
 _DRAWN_BY = "drawn by"
+_CLASSES = 2
+"""Where members under a floor come first, each part is two: theirs, with an even number, and that of the others."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class People:
     Attributes:
         sizes: Shape (G,): members for the policy to decide on, by group.
         explored: Shape (C, K): exploring members, by part of the audience and arm.
-        groups: The groups of a rule that is a model; None where each part is one.
+        groups: The groups of a rule that is a model, or of a part of which some come first; None where each part is one.
     """
 
     sizes: Array
@@ -79,7 +82,8 @@ def draw_people(
     A member is in the holdout by its `holdout` hash; of the others, one explores by its `explore` hash, of which equal parts
     belong to the eligible arms; the rest is for the policy. The `send` hash decides the ramp step. None of the three chose the
     test's sample, so that members who were left over from it and members who came later have the same chances. Members of one
-    unit are drawn together, as the test's were.
+    unit are drawn together, as the test's were. Where members under the floor of their stage come first, a part that is allocated
+    is two, theirs and that of the others; neither holdout nor exploration asks for it.
     """
     experiment = evidence.experiment
     engine, salt, shares = experiment.engine, experiment.definition.salt, Shares.of(settings)
@@ -97,13 +101,20 @@ def draw_people(
     role = role.when(below_share(engine, drawn, explore), exp.Literal.string("explore"))
     cells = score_members(experiment, audience, offers)
     worth = [name for name in engine.columns(cells) if name not in {"member", "cell", "part"}]
+    part: exp.Expr = column("part", "cells")
+    beside = [named(column(name, "cells"), name) for name in worth]
+    if experiment.definition.prefers_under_floor:
+        first = column(UNDER_FLOOR, "people")
+        other = when(first, number(0), number(1))
+        part = exp.Add(this=exp.Mul(this=part, expression=number(_CLASSES)), expression=other)
+        beside.append(named(first.copy(), UNDER_FLOOR))
     query = (
         exp.select(
             named(member, "member"),
             named(column(SEGMENT, "people"), SEGMENT),
             named(column("cell", "cells"), "cell"),
-            named(column("part", "cells"), "part"),
-            *(named(column(name, "cells"), name) for name in worth),
+            named(part, "part"),
+            *beside,
             named(role.else_(exp.Literal.string(OFFERABLE)), "role"),
             named(arm.else_(exp.Literal.string(offers.arms[0])), "explored"),
             named(_ramp_step(engine, salt, settings, drawn_by), "ramp_step"),
@@ -129,13 +140,14 @@ def count_people(experiment: Experiment, offers: Offers) -> People:
             sizes[row["cell"]] += row["members"]
         elif row["role"] == "explore":
             explored[row["cell"], offers.arms.index(row["explored"])] += row["members"]
-    if not isinstance(offers.rule, Individual):
+    by_model = isinstance(offers.rule, Individual)
+    if not by_model and not experiment.definition.prefers_under_floor:
         return People(sizes, explored)
-    return _count_groups(experiment, offers, explored)
+    return _count_groups(experiment, offers, explored, by_model=by_model)
 
 
-def _count_groups(experiment: Experiment, offers: Offers, explored: Array) -> People:
-    worth = [worth_column(k) for k in range(len(offers.arms))]
+def _count_groups(experiment: Experiment, offers: Offers, explored: Array, *, by_model: bool) -> People:
+    worth = [worth_column(k) for k in range(len(offers.arms))] if by_model else []
     keys = ["part", "cell", *worth]
     decided = exp.Case().when(is_role(OFFERABLE), number(1)).else_(number(0))
     query = exp.select(*(column(name) for name in keys), named(exp.Sum(this=decided), "members"))
@@ -145,10 +157,15 @@ def _count_groups(experiment: Experiment, offers: Offers, explored: Array) -> Pe
     groups = int(found["part"].max()) + 1 if len(found) else 0
     at = found["part"].to_numpy(dtype=np.int64)
     sizes, cell = np.zeros(groups), np.zeros(groups, dtype=np.int64)
-    predicted = np.zeros((groups, len(worth)))
     sizes[at], cell[at] = found["members"].to_numpy(dtype=float), found["cell"].to_numpy(dtype=np.int64)
-    predicted[at] = found[worth].to_numpy(dtype=float)
-    return People(sizes, explored, Groups(cell, predicted))
+    predicted = None
+    if by_model:
+        predicted = np.zeros((groups, len(worth)))
+        predicted[at] = found[worth].to_numpy(dtype=float)
+    first = None
+    if experiment.definition.prefers_under_floor:
+        first = np.arange(groups) % _CLASSES == 0
+    return People(sizes, explored, Groups(cell, predicted, first))
 
 
 def is_role(role: str) -> exp.Expr:
@@ -161,11 +178,18 @@ def _find_candidates(evidence: Evidence, audience: Audience) -> None:
     experiment = evidence.experiment
     unit = experiment.definition.audience.unit
     key = unit_key(experiment.engine, unit if unit in audience.columns else None)
+    names = ["member", SEGMENT, _DRAWN_BY]
     people = exp.select(
         named(column("member"), "member"), named(column(SEGMENT), SEGMENT), named(key, _DRAWN_BY)
     ).from_(relation(audience.relation))
+    if experiment.definition.prefers_under_floor:
+        # A unit comes first for one of its members, as it did in the test.
+        other = exp.Min(this=when(column(UNDER_FLOOR), number(0), number(1)))
+        of_unit = exp.Window(this=other, partition_by=[key.copy()])
+        people = people.select(named(exp.EQ(this=of_unit, expression=number(0)), UNDER_FLOOR))
+        names.append(UNDER_FLOOR)
     query = (
-        exp.select(*(named(column(name, "people"), name) for name in ("member", SEGMENT, _DRAWN_BY)))
+        exp.select(*(named(column(name, "people"), name) for name in names))
         .from_(people.where(is_null(column("refused_by"))).subquery("people"))
         .join(relation(evidence.assigned.relation, "tested"), on=_same_member("tested"), join_type="left")
         .where(is_null(column("member", "tested")))

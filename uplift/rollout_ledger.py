@@ -11,9 +11,11 @@ import numpy as np
 from sqlglot import exp
 
 from experiments.assignment.draws import STEPS, leading
+from experiments.definition.columns import UNDER_FLOOR
 from experiments.experiment import Experiment
 from experiments.queries import as_double, column, double, fetch_rows, named, number, relation, when
 from uplift.budget import Plan
+from uplift.documents import RolloutClass
 from uplift.evidence import Evidence
 from uplift.features import Array
 from uplift.forecast import Strata
@@ -43,7 +45,8 @@ def write_ledger(
 
     Columns: `experiment, member, segment, cell, arm, policy_arm, reason, propensity, ramp_step, policy, definition_sha256`. The
     propensity is the probability, over the rollout's own draws, with which a member of that group gets the arm that it got;
-    `policy_arm` is what the policy gives or, to those who are held out or explore, would have given.
+    `policy_arm` is what the policy gives or, to those who are held out or explore, would have given. Where members under the floor
+    of their stage come first, `under_floor` says who they are.
 
     Args:
         evidence: The test.
@@ -76,6 +79,7 @@ def write_ledger(
             named(_propensity(offers), "propensity"),
             column("ramp_step"),
             named(exp.Literal.string(mark), "policy"),
+            *([column(UNDER_FLOOR)] if definition.prefers_under_floor else []),
             named(exp.Literal.string(definition.origin.sha256), "definition_sha256"),
         ).from_(decided.subquery("decided"))
         path = ledger_path(experiment)
@@ -92,12 +96,14 @@ class Drawn:
         strata: Who is contacted and who is held out, by part and by what the policy gives.
         steps: Members of each ramp step.
         marks: The policies that drew.
+        classes: Where members under the floor of their stage come first, what they and the others get.
     """
 
     counts: Mapping[Reason, Array]
     strata: Strata
     steps: Mapping[int, int]
     marks: frozenset[str]
+    classes: tuple[RolloutClass, ...] = ()
 
 
 def read_ledger(experiment: Experiment, offers: Offers) -> Drawn:
@@ -124,8 +130,22 @@ def read_ledger(experiment: Experiment, offers: Offers) -> Drawn:
             held[cell, planned] += members
         elif row["reason"] != "not_offered":
             (contacted if row["reason"] == "offer" else explored)[cell, planned, arm] += members
-    return Drawn(
-        counts, Strata.of(contacted, explored, held), steps, frozenset(row["policy"] for row in rows)
+    marks = frozenset(str(row["policy"]) for row in rows)
+    return Drawn(counts, Strata.of(contacted, explored, held), steps, marks, _classes(experiment))
+
+
+def _classes(experiment: Experiment) -> tuple[RolloutClass, ...]:
+    if not experiment.definition.prefers_under_floor:
+        return ()
+    keys = [column(UNDER_FLOOR), column("reason")]
+    query = exp.select(*keys, named(exp.Count(this=exp.Star()), "members")).from_(relation(LEDGER))
+    rows = fetch_rows(experiment.engine, query.group_by(*(key.copy() for key in keys)))
+    found: dict[bool, dict[str, int]] = {True: {}, False: {}}
+    for row in rows:
+        found[bool(row[UNDER_FLOOR])][row["reason"]] = int(row["members"])
+    return tuple(
+        RolloutClass(first, sum(counts.values()), counts.get("offer", 0), counts.get("not_offered", 0))
+        for first, counts in found.items()
     )
 
 
