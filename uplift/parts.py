@@ -29,13 +29,14 @@ def policy_parts(evidence: Evidence, policy: ShippedPolicy, words: PolicyWords) 
 
     Gains are over no contact, less what a chosen offer looks better for having been chosen; the interval is the part's own,
     for each part by itself. Cost is contact and benefits per member; buyers are those whom the offer adds to what control
-    bought in the same part. Return is gain over cost, and exists where the value is an amount of money.
+    bought in the same part. Return is gain over cost, and exists for the definition's own value where that is a formula in money.
     """
     own = rule_arms(policy.rule, len(policy.cells), policy)
     optimism, reach = optimism_of(policy), critical_value(0.05)
     costs = measure_costs(evidence, policy.rule, len(policy.cells)).expected
     buyers = _added_buyers(evidence, policy.rule, len(policy.cells))
-    in_money = value_formula(evidence.experiment.definition) is not None
+    definition = evidence.experiment.definition
+    in_money = value_formula(definition) is not None and policy.value_metric == definition.goals.value_metric
     tested = sum(cell.members for cell in policy.cells)
     names = _names(policy, own, words)
     rows = []

@@ -10,9 +10,6 @@ import numpy as np
 from uplift.budget import Problem
 from uplift.features import Array
 
-_NOISE = 0.5
-"""Noise of the half that plans, in standard errors of the test: its estimates are those of four fifths of the members."""
-
 _PAIRS, _PAIRS_WITHIN_LIMITS = 50, 20
 _SHARED = 0.5
 _SEED = 20_210_722
@@ -22,12 +19,15 @@ def plan_optimism(problem: Problem, capacities: Sequence[float | None]) -> Array
     """By how much the estimated profits of plans are too high, for having been chosen by the estimates that value them.
 
     The coupled bootstrap (Oliveira, Lei and Tibshirani 2021, "Unbiased risk estimation in the normal means problem via coupled
-    bootstrap techniques"): with w drawn like the estimates' own errors, g + w/2 and g - 2w are independent, and each is right on
+    bootstrap techniques"): with w drawn like the errors of the estimates g, g + w and g - w are independent, and each is right on
     average. The plan that the first one gives, valued by the second one, is therefore an unbiased estimate of what planning by
-    such estimates earns; its mean over draws of w is taken from the plan's profit at g itself. This is cross-fitting with four
-    fifths of the members to plan and one fifth to value, over all ways to divide them. Within a part the arms share their
-    control, so that half of an error's variance is common to them. The optimism is 0 where every draw leaves the plan as it is,
-    and for a rule that is a model: its plan reads predictions, not these estimates.
+    such estimates earns; its mean over draws of w is taken from the plan's profit at g itself. This is cross-fitting with one
+    half of the members to plan and the other half to value, over all ways to divide them; a plan of all of them is a little
+    better, so that what remains is a little too low. More members to plan would leave fewer to value, and a figure that varies
+    more. Within a part the arms share their control, so that half of an error's variance is common to them.
+
+    It is 0 where every draw leaves the plan as it is, and for a rule that is a model: its plan reads predictions, not these
+    estimates.
 
     Args:
         problem: Whose offers' gains and errors plan.
@@ -44,8 +44,8 @@ def plan_optimism(problem: Problem, capacities: Sequence[float | None]) -> Array
     planned = [_expected(problem, capacity, gains) for capacity in capacities]
     draws = _draws(problem)
     for error in draws:
-        other = replace(problem, offers=replace(problem.offers, gains=gains + _NOISE * error))
-        valued_by = gains - error / _NOISE
+        other = replace(problem, offers=replace(problem.offers, gains=gains + error))
+        valued_by = gains - error
         found += [_expected(other, capacity, valued_by) for capacity in capacities]
     return np.maximum(planned - found / len(draws), 0.0)
 
