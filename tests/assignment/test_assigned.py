@@ -7,7 +7,6 @@ from statistics import mean, variance
 from typing import Any
 
 import pytest
-from sqlglot import exp
 
 from experiments.analysis import analyze
 from experiments.assignment.assigned import Assigned, assigned_members
@@ -31,8 +30,7 @@ def people(count: int) -> list[Row]:
 
 def read(experiment: Experiment) -> tuple[Assigned, dict[str, Mapping[str, Any]]]:
     assigned = assigned_members(experiment, open_data(experiment))
-    query = exp.select(*(exp.column(name, quoted=True) for name in assigned.columns)).from_(assigned.relation)
-    return assigned, {row["member"]: row for row in fetch_rows(experiment.engine, query)}
+    return assigned, {row["member"]: row for row in fetch_rows(experiment.engine, assigned.rows())}
 
 
 def test_nobody_is_assigned_before_assign(campaign: Campaign) -> None:
@@ -74,6 +72,22 @@ def test_who_left_the_data_keeps_an_arm(campaign: Campaign) -> None:
     assert {key: row["arm"] for key, row in after.items()} == {key: row["arm"] for key, row in before.items()}
     assert after['q"46']["age"] is None
     assert after['q"26']["age"] == 20 + 26
+
+
+def test_what_nothing_reads_is_not_computed_and_members_columns_are_looked_up(campaign: Campaign) -> None:
+    """A feature that only the audience reads has done its work when arms are drawn."""
+    only_columns = {"features": FEATURES["features"], "uplift": {"features": ["tier", "age"]}}
+    campaign.write(people(50), **only_columns)
+    with campaign.open() as experiment:
+        assign(experiment)
+    campaign.write(people(30), **only_columns)
+    with campaign.open() as experiment:
+        assigned, found = read(experiment)
+    assert assigned.known is not None
+    assert "orders_before" not in assigned.columns
+    assert list(next(iter(found.values()))) == list(assigned.columns)
+    assert (found['q"46']["age"], found['q"26']["age"]) == (None, 20 + 26)
+    assert len(found) == 50
 
 
 def test_a_changed_definition_is_not_locked(campaign: Campaign) -> None:

@@ -74,8 +74,10 @@ _DEFINITION: dict[str, Any] = {
             {"channels": ["sms", "wecom"], "kind": "any", "max": 3, "days": 30},
             {"channels": ["wecom"], "kind": "care", "max": 1, "days": 7, "when": "lifecycle = 'active'"},
         ],
+        "global_holdout": "exclude",
         "contact_policy": {
             "on": "lifecycle",
+            "prefer": "under_floor",
             "stages": {
                 "active": {"days": 30, "care": [1, 2], "marketing": [0, 2]},
                 "silent": {"days": 20, "care": [1, None], "marketing": [1, 3]},
@@ -87,6 +89,11 @@ _DEFINITION: dict[str, Any] = {
             {"id": "lately", "when": "days_since_last <= 60 OR lifecycle = 'never'"},
             {"id": "rest", "when": "otherwise"},
         ],
+    },
+    "holdout": {
+        "share": "1/12",
+        "salt": "盐 holdout",
+        "refresh": {"from": "2021-03-01", "every_days": 90, "part": "23/24"},
     },
     "arms": {
         "control": {"share": "1/3"},
@@ -113,7 +120,6 @@ _DEFINITION: dict[str, Any] = {
         "profit": {"type": "formula", "value": "0.4 * spend - contact_cost"},
     },
     "goals": {"primary": {"metric": "bought"}, "value": "profit", "guardrails": [{"metric": "complained", "limit": 0.2, "better": "down"}]},
-    "design": {"covariates": ["paid_365d", "orders_365d"]},
     "decision": {
         "invalid_if": {},
         "eligible_if": {"primary": "better_than_control", "value_low_above": 0},
@@ -131,6 +137,9 @@ METHODS: Mapping[str, dict[str, Any]] = {
     },
     "hash": {"method": "hash", "salt": "salt.2"},
 }
+
+COVARIATES: Mapping[str, list[str]] = {"stratified": ["paid_365d", "orders_365d"], "hash": ["age"]}
+"""Features, which are computed for everybody, and a column of the members, which is looked up."""
 
 
 def key_of(n: int) -> str:
@@ -154,7 +163,8 @@ def make(folder: Path) -> None:
     _write_orders(folder, before)
     for name, method in METHODS.items():
         with (folder / f"{name}.yml").open("w", encoding="utf8") as file:
-            YAML().dump({"id": f"road-{name}", **_DEFINITION, "assignment": method}, file)
+            covariates = {"design": {"covariates": COVARIATES[name]}}
+            YAML().dump({"id": f"road-{name}", **_DEFINITION, **covariates, "assignment": method}, file)
     with open_experiment(folder / "stratified.yml", out=folder / "first", now=ASSIGNED_AT) as experiment:
         assign(experiment)
         arms = {row[0]: row[1] for row in experiment.engine.rows(exp.select("member", "arm").from_("ledger"))}
@@ -250,6 +260,8 @@ def told(document: Mapping[str, Any]) -> dict[str, Any]:
         "refused": document["refused"],
         "arms": document["arms"],
         "balance": balance,
+        "levels": document["contact_levels"],
+        "classes": document["classes"],
     }
 
 

@@ -6,8 +6,10 @@ import gzip
 import math
 import subprocess
 import sys
+from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
@@ -17,7 +19,7 @@ from sqlglot import exp
 
 from experiments.definition.errors import InputError, OfferwiseError, OutsideError
 from experiments.engines.connect import connect
-from experiments.engines.protocol import ColumnType, Engine
+from experiments.engines.protocol import ColumnType, Engine, ReadsInOrder, ShiftsClocks
 
 
 @pytest.fixture
@@ -136,6 +138,52 @@ def test_quantile_is_the_smallest_value_with_enough_rows_at_or_below_it(values: 
     (found,) = engine.rows(exp.select(engine.quantile_disc(exp.column("v"), float(q))).from_(rows))
     engine.cancel_and_close()
     assert found[0] == sorted(values)[math.ceil(Fraction(q) * len(values)) - 1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "ascend"),
+    [
+        ("SELECT printf('%07d', i) AS k FROM range(400000) AS t(i)", True),
+        ("SELECT printf('%07d', i % 200000) AS k FROM range(400000) AS t(i)", False),
+        ("SELECT printf('%07d', i // 2) AS k FROM range(400000) AS t(i)", False),
+        ("SELECT printf('%07d', 400000 - i) AS k FROM range(400000) AS t(i)", False),
+        ("SELECT CASE WHEN i <> 399999 THEN i END AS k FROM range(400000) AS t(i)", False),
+        ("SELECT CASE WHEN i <> 0 THEN i END AS k FROM range(400000) AS t(i)", False),
+        ("SELECT i AS k FROM range(1) AS t(i)", True),
+        ("SELECT 'Z' AS k UNION ALL SELECT 'a' UNION ALL SELECT 'é'", True),
+    ],
+)
+def test_keys_ascend_only_where_all_differ_and_none_is_missing(
+    engine: Engine, tmp_path: Path, rows: str, ascend: bool
+) -> None:
+    """Of several row groups: the second half of a file may repeat the first."""
+    path = tmp_path / "members.parquet"
+    with duckdb.connect() as writer:
+        writer.sql(rows).write_parquet(str(path), row_group_size=50_000)
+    engine.open_source("members", str(path))
+    assert isinstance(engine, ReadsInOrder)
+    assert engine.is_ascending("members", "k") is ascend
+
+
+@given(
+    moments=st.lists(st.datetimes(datetime(2026, 4, 1), datetime(2026, 9, 30)), min_size=1, max_size=20),  # noqa: DTZ001 - local time without zone
+    zone=st.sampled_from(["Asia/Shanghai", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu", "UTC"]),
+)
+def test_an_instant_is_the_same_by_its_offset_as_by_its_zone(moments: list[datetime], zone: str) -> None:
+    engine = connect("duckdb://?threads=1")
+    assert isinstance(engine, ShiftsClocks)
+    offset = moments[0].replace(tzinfo=ZoneInfo(zone)).utcoffset()
+    assert offset is not None
+    rows = exp.values([(moment.isoformat(sep=" "),) for moment in moments], alias="t", columns=["v"])
+    for kind, dtype in ((ColumnType.TIMESTAMP, exp.DType.TIMESTAMP), (ColumnType.DATE, exp.DType.DATE)):
+        stored = exp.cast(exp.cast(exp.column("v"), exp.DType.TIMESTAMP), dtype)
+        by_zone, by_offset = (
+            engine.instant(stored, kind, ZoneInfo(zone)),
+            engine.instant_at(stored.copy(), kind, offset),
+        )
+        found = engine.rows(exp.select(by_zone.as_("a"), by_offset.as_("b")).from_(rows.copy()))
+        assert all(one == other for one, other in found)
+    engine.cancel_and_close()
 
 
 @pytest.mark.parametrize(
