@@ -56,6 +56,11 @@ class Workspace:
         return self.root / "entry.json"
 
     @property
+    def closings(self) -> Path:
+        """When each arm was closed in the middle of the test, and the lock from then on."""
+        return self.root / "closings.json"
+
+    @property
     def looks(self) -> Path:
         """The ledger of the looks that were taken, and of what they spent."""
         return self.root / "looks.json"

@@ -17,6 +17,7 @@ from experiments.health.health import examine
 from experiments.inference.guardrails import non_inferiority
 from experiments.inference.looks import AnytimeComparison
 from experiments.measurement.measurement import Measurement, build_units, measure
+from experiments.measurement.open_arms import open_arms
 from experiments.measurement.windows import closed_members
 
 
@@ -24,20 +25,21 @@ def monitor(experiment: Experiment) -> Monitoring:
     """Check split, delivery and data of everybody assigned, and the guardrails of those whose windows have closed.
 
     It may be asked every day: an arm is alarmed by an always-valid bound at one-sided .05 over all guardrails and arms
-    together (Bonferroni), so that however often one asks, a false alarm in the whole experiment stays that rare.
+    together (Bonferroni), so that however often one asks, a false alarm in the whole experiment stays that rare. Arms that
+    were closed are left out.
 
     Raises:
         InputError: The data do not fit the definition.
         RefusedError: Nobody is assigned yet.
         OutsideError: The engine or the disk fails, or a ledger is damaged.
     """
-    definition = experiment.definition
     catalogue = open_data(experiment)
-    assigned = assigned_members(experiment, catalogue)
+    opened = open_arms(experiment, assigned_members(experiment, catalogue))
+    experiment, assigned, definition = opened.experiment, opened.assigned, opened.experiment.definition
     closed = closed_members(experiment, assigned)
     units = build_units(experiment, catalogue, closed)
     measurement = measure(experiment, units, assigned)
-    health = examine(experiment, catalogue, assigned, units, measurement)
+    health = examine(opened, catalogue, units, measurement)
     alarms = tuple(_alarms(experiment, measurement))
     return Monitoring(
         experiment=definition.id,

@@ -13,6 +13,7 @@ from experiments.experiment import Experiment
 from reports.accounts import cost_table, money_table
 from reports.charts import Forest, draw_forest
 from reports.checks import checks_table
+from reports.closed_arms import closed_arms_table
 from reports.curves import Curve, draw_curve
 from reports.delivery import compliers_table, delivery_table
 from reports.detectable import detectable_curves, detectable_table
@@ -239,7 +240,7 @@ def _results(narrator: Narrator, analysis: Analysis) -> tuple[Section, ...]:
         _section(
             narrator,
             "comparisons",
-            tables=(with_best_table(narrator, analysis),),
+            tables=(with_best_table(narrator, analysis), closed_arms_table(narrator, analysis)),
             folded=(comparisons_table(narrator, analysis),),
         ),
         _section(

@@ -216,6 +216,7 @@ def show_analyze(console: Console, analysis: Analysis, experiment: Experiment) -
     """The analysis: effects, guardrails, segments, health, money, and the verdict last."""
     from reports.accounts import cost_table, money_table
     from reports.checks import checks_table
+    from reports.closed_arms import closed_arms_table
     from reports.delivery import compliers_table, delivery_table
     from reports.headline import read_headline
     from reports.looks import looks_table
@@ -239,6 +240,7 @@ def show_analyze(console: Console, analysis: Analysis, experiment: Experiment) -
         factorial_table(narrator, analysis),
         with_best_table(narrator, analysis),
         winner_table(narrator, analysis),
+        closed_arms_table(narrator, analysis),
         delivery_table(narrator, analysis),
         compliers_table(narrator, analysis),
         checks_table(narrator, analysis.health),

@@ -25,6 +25,7 @@ from experiments.documents.analysis import GuardrailResult, Reason
 from experiments.experiment import Experiment
 from experiments.health.health import examine
 from experiments.measurement.measurement import Measurement, Units, build_units, measure
+from experiments.measurement.open_arms import OpenArms, open_arms
 from experiments.measurement.windows import closed_members
 from uplift.sampled_first import told_sample
 
@@ -101,7 +102,7 @@ class Evidence:
 
 
 def open_evidence(experiment: Experiment) -> Evidence:
-    """Read and measure the test.
+    """Read and measure the test; of its arms, those that were not closed.
 
     Raises:
         RefusedError: The definition is not the one that was locked, in more than names, texts and the rollout. A health check fails, such as the sample ratio: what
@@ -110,7 +111,8 @@ def open_evidence(experiment: Experiment) -> Evidence:
         InputError: The data do not fit the definition.
     """
     catalogue = open_data(experiment)
-    assigned = assigned_members(experiment, catalogue)
+    opened = open_arms(experiment, assigned_members(experiment, catalogue))
+    experiment, assigned = opened.experiment, opened.assigned
     refuse_changes([each for each in assigned.differences if changes_meaning(each.key)])
     sentences = Sentences(experiment.definition, experiment.words, experiment.arguments)
     experiment.progress("Measuring every member assigned")
@@ -119,7 +121,7 @@ def open_evidence(experiment: Experiment) -> Evidence:
         evidence = Evidence(experiment, catalogue, assigned, units, measure(experiment, units), sentences)
     else:
         evidence = _at_last_look(experiment, catalogue, assigned, sentences)
-    _refuse_undecided(evidence)
+    _refuse_undecided(evidence, opened)
     return evidence
 
 
@@ -137,11 +139,9 @@ def _at_last_look(
     return Evidence(experiment, catalogue, assigned, units, measurement, sentences, look)
 
 
-def _refuse_undecided(evidence: Evidence) -> None:
+def _refuse_undecided(evidence: Evidence, opened: OpenArms) -> None:
     definition, look, sentences = evidence.experiment.definition, evidence.look, evidence.sentences
-    health = examine(
-        evidence.experiment, evidence.catalogue, evidence.assigned, evidence.units, evidence.measurement
-    )
+    health = examine(opened, evidence.catalogue, evidence.units, evidence.measurement)
     last = look is None or look.final
     obstacle = find_obstacle(definition, health, sentences, at_the_end=last)
     if obstacle is not None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from sqlglot import exp
 
 from experiments.assignment.balance import balance
+from experiments.assignment.closing import accept_closings
 from experiments.assignment.draw import Draw
 from experiments.assignment.entering import create_entering
 from experiments.assignment.entry import record_entry_day, refuse_day
 from experiments.assignment.ledger import Ledger, hold, ledger_rows
 from experiments.assignment.ledger_folders import ledger_folders, record_folders
-from experiments.assignment.locked import differing_keys, refuse_changes
 from experiments.assignment.open_ledger import open_ledger
 from experiments.assignment.rerandomise import accepted_salt, rerandomise
 from experiments.assignment.sampled import sampled_classes, told_classes
@@ -55,7 +55,7 @@ def assign(experiment: Experiment) -> Assignment:
     ledger = open_ledger(experiment.workspace, experiment.engine)
     folders = ledger_folders(experiment)
     with hold(folders[0], experiment.progress, folders[1:]), ledger.held(experiment.progress):
-        refuse_changes(differing_keys(experiment))
+        accept_closings(experiment)
         refuse_before_others(experiment, snapshot_of(experiment))
         catalogue = open_data(experiment)
         audience = build_audience(experiment, catalogue)

@@ -13,9 +13,13 @@ _LONGEST = 80
 
 
 def differing_keys(experiment: Experiment) -> tuple[Difference, ...]:
-    """The keys in which the definition differs from the one that was locked; empty where nothing is locked."""
+    """The keys in which the definition differs from the one that was locked; empty where nothing is locked.
+
+    The lock may be newer than the ledger's last batch, which was drawn before an arm was closed.
+    """
     drawn = open_ledger(experiment.workspace, experiment.engine).state()
-    if not drawn.exists or drawn.definition_sha256 == experiment.definition.origin.sha256:
+    is_as_drawn = drawn.definition_sha256 == experiment.definition.origin.sha256
+    if not drawn.exists or (is_as_drawn and not experiment.workspace.closings.exists()):
         return ()
     try:
         old = experiment.workspace.lock.read_text(encoding="utf8")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sqlglot import exp
 
+from experiments.assignment.closing import closes_at
 from experiments.assignment.draws import purpose_hash, slot
 from experiments.audience.audience import snapshot_of
 from experiments.audience.as_of import local_midnight
@@ -80,8 +81,9 @@ def write_send_lists(experiment: Experiment, ledger: str) -> Mapping[str, Path]:
 
     Columns are `member, arm, channel, template, planned_send_at` (local time with its offset); rows are in
     the order of sending. Where members enter day by day, the lists hold those who are sent to from the day of the snapshot
-    on. A member's key stands as it is, one such as `=1+2` too: the lists are read by machines, which
-    join on the key, and a mark against spreadsheet formulas would make it another key.
+    on. That of an arm that was closed has nobody who is planned for later. A member's key stands as it is, one such as `=1+2`
+    too: the lists are read by machines, which join on the key, and a mark against spreadsheet formulas would make it another
+    key.
 
     Args:
         experiment: The experiment.
@@ -114,6 +116,8 @@ def _send_list(experiment: Experiment, ledger: str, arm: Arm) -> exp.Select:
     if experiment.definition.audience.is_daily:
         today = local_midnight(experiment.definition, snapshot_of(experiment))
         wanted = exp.and_(wanted, exp.GTE(this=planned.copy(), expression=engine.instant_literal(today)))
+    if (closes := closes_at(experiment.definition, arm.id)) is not None:
+        wanted = exp.and_(wanted, exp.LT(this=planned.copy(), expression=engine.instant_literal(closes)))
     return (
         exp.select(
             named(column("member", ledger), "member"),

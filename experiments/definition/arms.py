@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -121,6 +121,26 @@ class Arms(Block):
         control = Arm(CONTROL, self.control.label, self.control.share)
         cells = [self._cell(levels) for levels in self._cells()]
         return (control, *(cell for cell in cells if cell.id not in self.omit))
+
+    def among(self, arms: Collection[str]) -> Arms:
+        """Control and these offers alone; each share is of the members whom they have together."""
+        kept = [arm for arm in self.resolved if arm.is_control or arm.id in arms]
+        whole = sum((arm.share for arm in kept), start=Fraction(0))
+        of_arm = {arm.id: arm.share / whole for arm in kept}
+        offers = self.offers and {
+            name: offer.model_copy(update={"share": of_arm[name]})
+            for name, offer in self.offers.items()
+            if name in of_arm
+        }
+        left_out = [arm.id for arm in self.resolved if arm.id not in of_arm]
+        return Arms.model_construct(
+            control=self.control.model_copy(update={"share": of_arm[CONTROL]}),
+            factors=self.factors,
+            omit=self.omit if self.factors is None else (*self.omit, *left_out),
+            share_each=None if self.factors is None or self.share_each is None else self.share_each / whole,
+            offers=offers,
+            channel=self.channel,
+        )
 
     def _cells(self) -> list[tuple[tuple[str | None, str, Offer], ...]]:
         if self.factors is not None:

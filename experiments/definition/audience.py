@@ -163,6 +163,15 @@ class Rerandomise(Block):
     """So many draws are made at most."""
 
 
+class ClosedArm(Block):
+    """An arm that is closed in the middle of the test: nobody who is planned from that day on is sent to."""
+
+    arm: str
+    """The offer's id."""
+    from_: date = Field(alias="from")
+    """The first day, local, of which nobody is sent to; not before the day on which `assign` records it."""
+
+
 class Assignment(Block):
     """How arms are drawn, or where the arms that another system drew are read."""
 
@@ -176,6 +185,8 @@ class Assignment(Block):
     """So many eligible members are assigned; all when absent."""
     rerandomise: Rerandomise | None = None
     """Draw again until the arms are alike on covariates; drawn once when absent."""
+    closed: tuple[ClosedArm, ...] | None = Field(default=None, min_length=1)
+    """Arms that are closed in the middle of the test; entries may be added after the lock, and none be changed."""
     from_: str | None = Field(default=None, alias="from")
     """The source with the recorded arms."""
     column: ColumnName | None = None

@@ -270,6 +270,22 @@ class ComplierRow:
 
 
 @dataclass(frozen=True)
+class ClosedArm:
+    """An arm that was closed in the middle of the test, which nothing is decided about.
+
+    `members` were planned before it closed; `left_out` drew it later, were not sent to, and are in no figure. `effects` are its
+    differences from the members of control who were planned for the same days, one row a metric, without any correction.
+    """
+
+    arm: str
+    label: str
+    closed_from: str
+    members: int
+    left_out: int
+    effects: tuple[Effect, ...] = ()
+
+
+@dataclass(frozen=True)
 class LookTaken:
     """One look at the data of a design that looks more than once, as the ledger of looks keeps it.
 
@@ -317,6 +333,7 @@ class Analysis:
     findings: tuple[Finding, ...] = ()
     delivery: tuple[DeliveredShare, ...] = ()
     compliers: tuple[ComplierRow, ...] = ()
+    closed_arms: tuple[ClosedArm, ...] = ()
     look: int | None = None
     looks: tuple[LookTaken, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from experiments.assignment.assigned import Assigned
 from experiments.assignment.entry import is_entry_over
 from experiments.data.catalogue import Catalogue
+from experiments.definition.model import Definition
 from experiments.documents.analysis import CheckStatus, HealthCheck
 from experiments.experiment import Experiment
 from experiments.health.delivery import DeliveryHealth
@@ -18,6 +20,7 @@ from experiments.health.split import SplitHealth
 from experiments.health.stages import StageHealth
 from experiments.health.telling import HealthWording
 from experiments.measurement.measurement import Measurement
+from experiments.measurement.open_arms import OpenArms
 from experiments.measurement.stage_counts import StageCount, count_stages
 from experiments.measurement.units import Units
 
@@ -27,25 +30,43 @@ _NOT_MEASURED = frozenset({"title", "owner", "hypothesis", "mlflow", "uplift", "
 """Keys of the definition that no figure of an analysis depends on."""
 
 
+@dataclass(frozen=True)
+class AsDrawn:
+    """Everybody whom the draw gave an arm, where the analysis leaves arms out that were closed.
+
+    Attributes:
+        definition: With all arms.
+        measurement: Its counts of members assigned are those of all arms.
+    """
+
+    definition: Definition
+    measurement: Measurement
+
+
 def examine(
-    experiment: Experiment, catalogue: Catalogue, assigned: Assigned, units: Units, measurement: Measurement
+    opened: OpenArms, catalogue: Catalogue, units: Units, measurement: Measurement
 ) -> tuple[HealthCheck, ...]:
     """Every check of an experiment whose data are open: what `check_health` says, with events and stages counted for it.
 
     Args:
-        experiment: The experiment.
-        catalogue: Its sources.
-        assigned: Everybody assigned.
+        opened: The members whom the analysis counts, and everybody, by whom the split is judged.
+        catalogue: The experiment's sources.
         units: The members measured.
         measurement: What they did.
 
     Raises:
         OutsideError: The engine or the disk fails, or the book of events is damaged.
     """
+    experiment = opened.experiment
     experiment.progress("Checking the health of the experiment")
-    events = read_events(experiment, catalogue, assigned, measurement)
-    stages = count_stages(experiment, units, measurement)
-    return check_health(experiment, assigned, measurement, events, stages)
+    return check_health(
+        experiment,
+        opened.assigned,
+        measurement,
+        events=read_events(experiment, catalogue, opened.assigned, measurement),
+        stages=count_stages(experiment, units, measurement),
+        drawn=AsDrawn(opened.whole.definition, opened.as_drawn(measurement)),
+    )
 
 
 def check_health(
@@ -54,6 +75,7 @@ def check_health(
     measurement: Measurement,
     events: EventEvidence | None = None,
     stages: Sequence[StageCount] = (),
+    drawn: AsDrawn | None = None,
 ) -> tuple[HealthCheck, ...]:
     """Every check that applies, in the order in which people read them.
 
@@ -66,12 +88,13 @@ def check_health(
     warns.
     """
     definition = experiment.definition
-    wording = HealthWording(definition, experiment.words)
-    members = sum(measurement.assigned_to(arm.id) for arm in definition.all_arms)
+    drawn = drawn or AsDrawn(definition, measurement)
+    wording = HealthWording(drawn.definition, experiment.words)
+    members = sum(drawn.measurement.assigned_to(arm.id) for arm in drawn.definition.all_arms)
     still_entering = not is_entry_over(definition, members, experiment.now)
     by_unit = measurement.unit_counts is not None
     checks = [
-        *SplitHealth(definition, measurement, wording).checks(),
+        *SplitHealth(drawn.definition, drawn.measurement, wording).checks(),
         *StageHealth(definition, stages, by_unit, wording).checks(),
         *OutcomeHealth(definition, measurement, wording, still_entering=still_entering).checks(),
     ]

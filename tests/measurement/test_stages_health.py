@@ -19,6 +19,7 @@ from experiments.health.stages import StageHealth
 from experiments.health.telling import HealthWording
 from experiments.language import Words
 from experiments.measurement.measurement import build_units, measure
+from experiments.measurement.open_arms import open_arms
 from experiments.measurement.stage_counts import StageCount, count_stages
 from experiments.measurement.windows import closed_members
 
@@ -103,7 +104,7 @@ def tables(sent: Sequence[int], stars: Callable[[int], float | None] = float) ->
 def health(opened: Campaign) -> dict[str, HealthCheck]:
     units = opened.units()
     measurement = measure(opened.experiment, units)
-    found = examine(opened.experiment, opened.catalogue, opened.assigned, units, measurement)
+    found = examine(open_arms(opened.experiment, opened.assigned), opened.catalogue, units, measurement)
     return {each.check: each for each in found}
 
 
@@ -185,7 +186,7 @@ def test_at_a_look_those_whose_windows_have_closed_are_counted_by_day(tmp_path: 
         units = build_units(opened.experiment, opened.catalogue, closed)
         measurement = measure(opened.experiment, units, opened.assigned)
         found = count_stages(opened.experiment, units, measurement)
-        checks = examine(opened.experiment, opened.catalogue, opened.assigned, units, measurement)
+        checks = examine(open_arms(opened.experiment, opened.assigned), opened.catalogue, units, measurement)
     first, second = date(2026, 10, 30), date(2026, 10, 31)
     assert sum(each.assigned for each in found) == MEMBERS
     assert sum(each.measured for each in found if each.day == first) == MEMBERS / 2

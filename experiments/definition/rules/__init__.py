@@ -8,6 +8,7 @@ from experiments.definition.draft import Draft, Problem
 from experiments.definition.rules.arms import check_arms
 from experiments.definition.rules.assignment import check_assignment
 from experiments.definition.rules.audience import check_audience
+from experiments.definition.rules.closed import check_closed
 from experiments.definition.rules.contacts import check_contacts
 from experiments.definition.rules.days import check_days
 from experiments.definition.rules.delivery import check_delivery
@@ -30,6 +31,7 @@ def check(draft: Draft) -> Iterator[Problem]:
         check_days,
         check_arms,
         check_assignment,
+        check_closed,
         check_metrics,
         check_goals,
         check_delivery,
