@@ -1,18 +1,17 @@
-"""How near is `assign` to what one would write by hand for its engine, and how far ahead of other packages?
+"""How near is `assign` to what one would write by hand for its engine?
 
     python -m benchmarks.assign
 
 10,000,000 members, 30,000,000 orders and 20,000,000 contacts in Parquet: features, caps, segments, stratified arms, the ledger
 and the send lists. `assign` and the two hand-written forms take turns, each in a process of its own with the same threads and
-memory limit; the floor is the faster form. PlanOut and Ambrosia are installed once into `benchmarks/.venvs/assign`. Prints
-medians; the exit code is 1 when time (wall or CPU) is over 1.5 of the floor, or memory reaches 6 GB.
+memory limit; the floor is the faster form. Prints medians; the exit code is 1 when time (wall or CPU) is over 1.5 of the floor, or
+memory reaches 6 GB. Other packages: `benchmarks.assign.against_peers`.
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -24,9 +23,6 @@ import duckdb
 from benchmarks.assign.tables import Tables
 from benchmarks.processes import Run, run
 
-HERE = Path(__file__).resolve().parent
-VENV = HERE.parent / ".venvs" / "assign"
-PEERS = ("planout==0.6.0", "ambrosia==0.5.3.post1")
 MOST_TIMES_THE_FLOOR = 1.5
 MOST_MEMORY = 6 * 1024**3
 
@@ -43,16 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--data", type=Path, help="keep the tables in this folder, and use those that stand there"
     )
-    parser.add_argument(
-        "--peer-members", type=int, default=100_000, help="members that the other packages draw"
-    )
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(dir=options.data and options.data.parent) as temporary:
         tables = Tables(options.data or Path(temporary) / "data", options.members)
         tables.make()
         runs = _take_turns(tables, Path(temporary), options)
     missed = _print_floor(runs, options)
-    _print_peers(runs["assign"], options.peer_members)
+    _print_speeds(runs["assign"])
     return int(missed)
 
 
@@ -102,31 +95,15 @@ def _print_floor(runs: Mapping[str, Sequence[Run]], options: argparse.Namespace)
     return max(ratios.values()) > MOST_TIMES_THE_FLOOR or heaviest >= MOST_MEMORY
 
 
-def _print_peers(own: Sequence[Run], members: int) -> None:
-    """Members a second: ours for the whole command and for the draw with its ledger, theirs for the draw alone."""
-    speeds = {
-        "assign, all of it": median(each.answer["members"] / each.answer["wall"] for each in own),
-        "assign, the draw and the ledger": median(
-            each.answer["members"] / each.answer["draw"] for each in own
-        ),
-    }
-    found = run([str(peer_environment()), str(HERE / "peers.py"), str(members)]).answer
+def _print_speeds(own: Sequence[Run]) -> None:
+    """Members a second, of the whole command and of the draw with its ledger."""
     print("| | members a second |\n| --- | --- |")
-    for name, speed in speeds.items():
+    for name, seconds in (
+        ("`assign`, all of it", "wall"),
+        ("`assign`, the draw and the ledger on disk", "draw"),
+    ):
+        speed = median(each.answer["members"] / each.answer[seconds] for each in own)
         print(f"| {name} | {speed:,.0f} |")
-    for name, answer in found.items():
-        label = f"{name} {answer['version']}, the draw alone"
-        print(f"| {label} | {answer['members'] / answer['seconds']:,.0f} |")
-
-
-def peer_environment() -> Path:
-    """The interpreter of the peers' own environment, made and filled once."""
-    interpreter = VENV / "bin" / "python"
-    if not (VENV / "ready").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
-        subprocess.run([str(interpreter), "-m", "pip", "install", "--quiet", *PEERS], check=True)
-        (VENV / "ready").touch()
-    return interpreter
 
 
 if __name__ == "__main__":
