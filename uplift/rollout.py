@@ -36,6 +36,7 @@ from uplift.ramp import (
 from uplift.rollout_draw import Shares, count_people, draw_people
 from uplift.rollout_ledger import Drawn, ledger_path, read_ledger, write_ledger
 from uplift.rollout_plan import keep_plan, money_reasons, read_plan, refuse_what_exploration_exceeds
+from uplift.rules import Individual, SegmentTable
 from uplift.sampled_first import told_mix
 from uplift.sentences import PACKAGE
 
@@ -308,16 +309,25 @@ def _nobody_offered(experiment: Experiment, drawn: Drawn) -> tuple[Reason, ...]:
 
 
 def _followed(experiment: Experiment, offers: Offers, analysis: Analysis) -> tuple[Reason, ...]:
-    """Says so where the winners of the analysis are followed, or a proven policy that gives other arms than they are."""
+    """Says whether the winners of the analysis are followed, or a proven policy, and whether that gives other arms than they are."""
+    say, verdict = experiment.words.say, analysis.verdict
     if offers.policy is None:
-        return (Reason("winners_followed", experiment.words.say(PACKAGE, "rollout.winners_followed")),)
-    winners: set[str | None] = {*analysis.verdict.winner_by_segment.values()} or {analysis.verdict.winner}
-    same = {offers.arms[arm] for arm in offers.arm} == winners and len(winners) == 1
-    if same:
-        return ()
-    say = experiment.words.say
-    facts = {"policy": say(PACKAGE, f"policy.{offers.policy.kind}"), "winner": analysis.verdict.winner}
-    return (Reason("uplift_disagrees", say(PACKAGE, "rollout.uplift_disagrees", **facts)),)
+        return (Reason("winners_followed", say(PACKAGE, "rollout.winners_followed")),)
+    winners = {name: verdict.winner_by_segment.get(name, verdict.winner) for name in offers.segments}
+    given = [offers.arms[arm] for arm in offers.arm]
+    if isinstance(offers.rule, SegmentTable):
+        same = given == list(winners.values())
+    else:
+        same = {*given} == {*winners.values()} and len({*given}) == 1
+    several = [f"{name}: {arm}" for name, arm in winners.items()]
+    facts = {
+        "policy": say(PACKAGE, f"policy.{offers.policy.kind}"),
+        "winner": say(PACKAGE, "figure.comma").join(several)
+        if len({*winners.values()}) > 1
+        else verdict.winner,
+    }
+    code = "policy_followed" if same else "uplift_disagrees"
+    return (Reason(code, say(PACKAGE, f"rollout.{code}", **facts)),)
 
 
 def _settings(experiment: Experiment) -> Settings:
@@ -332,14 +342,10 @@ def _settings(experiment: Experiment) -> Settings:
 
 
 def _mark(offers: Offers) -> str:
-    """Which rule drew: the kind and the first digits of a hash of what it gives."""
-    content = f"{offers.policy.rule if offers.policy else offers.rule}{offers.arm}".encode()
+    """Which rule drew: the kind and the first digits of a hash of what it gives, or of a model's figures."""
+    rule = offers.policy.cells if offers.policy and isinstance(offers.rule, Individual) else offers.rule
     kind = offers.policy.kind if offers.policy else "winner_by_segment"
-    return (
-        kind
-        if offers.policy and offers.policy.kind == "individual"
-        else f"{kind}-{hashlib.sha256(content).hexdigest()[:12]}"
-    )
+    return f"{kind}-{hashlib.sha256(f'{rule}{offers.arm}'.encode()).hexdigest()[:12]}"
 
 
 def _refuse_other(experiment: Experiment, drawn: Drawn, mark: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import binom
 
 from experiments.analysis import analyze
-from tests.uplift.campaign import DEFINITION, Campaign, keep_analysis, people
+from tests.uplift.campaign import DEFINITION, NOW, Campaign, keep_analysis, people
 from uplift.documents import Rollout
 from uplift.rollout import rollout
 
@@ -36,7 +36,9 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
     pd.concat([campaign.frame(), later]).to_parquet(campaign.folder / "members.parquet")
     with campaign.open() as experiment:
         keep_analysis(experiment, analyze(experiment))
-        document, again, last = rollout(experiment), rollout(experiment), rollout(experiment)
+        document = rollout(experiment)
+    with campaign.open(now=NOW + pd.Timedelta(days=1)) as experiment:
+        again, last = rollout(experiment), rollout(experiment)
     ledger = pd.read_parquet(document.files["ledger"])
     return Written(document, again, last, ledger.assign(later=ledger["member"] >= "500000"))
 
