@@ -47,7 +47,9 @@ def test_a_policy_that_gives_what_the_analysis_gives_does_not_disagree(by_segmen
     assert {segment: list(arms) for segment, arms in given.items()} == {"vip": ["gift"], "rest": ["coupon"]}
 
 
-def test_what_the_analysis_would_have_sent_is_told_where_it_differs(by_segment: Campaign, tmp_path: Path) -> None:
+def test_what_the_analysis_would_have_sent_is_told_where_it_differs(
+    by_segment: Campaign, tmp_path: Path
+) -> None:
     """The same test decided overall: its one winner is not what the policy gives."""
     campaign = Campaign(tmp_path)
     by_segment.frame().to_parquet(tmp_path / "members.parquet")
