@@ -90,6 +90,10 @@ def test_keys_and_strata_are_awkward(on_duckdb: Mapping[str, Mapping[str, Any]])
     assert any("a\\|b" in stratum for stratum in strata)
     assert len({row[1] for row in on_duckdb["stratified"]["members"].values()}) == 3
     assert any(moments["cap"] for moments in on_duckdb["stratified"]["moments"].values())
+    assert on_duckdb["stratified"]["refused"]["holdout"] > 0
+    first, others = on_duckdb["stratified"]["classes"]
+    assert first["sampled"] == first["eligible"] > 0
+    assert 0 < others["sampled"] < others["eligible"]
     assert any(each["repeats"] for source in on_duckdb["stratified"]["events"] for each in source["counts"])
 
 
@@ -152,6 +156,23 @@ def test_the_commands_on_spark_give_the_same(
         road.measured(spark_url, folder, "stratified", places[spark_url]),
         {name: on_duckdb["stratified"][name] for name in ("members", "lists", "moments", "events")},
     )
+
+
+def test_a_rollout_on_postgresql_gives_the_same(
+    folder: Path, postgresql_server: PostgreSQLServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """With members under the floor of their stage first, within a budget."""
+    engines = {
+        "duckdb://": folder / "rollout-duckdb",
+        postgresql_server.url("icu"): folder / "rollout-postgresql",
+    }
+    told = [
+        [command(step, folder, engine, out, capfd) for step in STEPS][-1] for engine, out in engines.items()
+    ]
+    assert_same(told[1], told[0])
+    assert [each["under_floor"] for each in told[0]["classes"]] == [True, False]
+    lists = [road.hashes(out / "road-stratified" / "rollout") for out in engines.values()]
+    assert lists[0] == lists[1] != {}
 
 
 @pytest.mark.slow
