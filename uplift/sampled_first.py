@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experiments.assignment.sampled import is_uneven, told_classes
+from experiments.assignment.sampled import classes_of_test, is_uneven, told_classes
 from experiments.documents.analysis import Reason
-from experiments.documents.assignment import Assignment, SampledClass
-from experiments.documents.storage import read_document
 from experiments.experiment import Experiment
 from experiments.numbers import Numbers
 from uplift.documents import RolloutClass
@@ -21,7 +19,7 @@ def told_sample(experiment: Experiment) -> tuple[Reason, ...]:
     Raises:
         InputError: The document of `assign` is damaged.
     """
-    return told_classes(experiment, _tested(experiment))
+    return told_classes(experiment, classes_of_test(experiment))
 
 
 def told_mix(experiment: Experiment, classes: Sequence[RolloutClass]) -> tuple[Reason, ...]:
@@ -30,7 +28,7 @@ def told_mix(experiment: Experiment, classes: Sequence[RolloutClass]) -> tuple[R
     Raises:
         InputError: The document of `assign` is damaged.
     """
-    tested, members = _tested(experiment), sum(each.members for each in classes)
+    tested, members = classes_of_test(experiment), sum(each.members for each in classes)
     sampled = sum(each.sampled for each in tested)
     if not is_uneven(tested) or not members or not sampled:
         return ()
@@ -42,9 +40,3 @@ def told_mix(experiment: Experiment, classes: Sequence[RolloutClass]) -> tuple[R
         rolled=numbers.share(sum(each.members for each in classes if each.under_floor) / members),
     )
     return (Reason("other_mix", text),)
-
-
-def _tested(experiment: Experiment) -> tuple[SampledClass, ...]:
-    """As `assign` told it; nobody where it left no document."""
-    found = read_document(Assignment, experiment.workspace.document("assignment"))
-    return () if found is None else found.classes

@@ -8,7 +8,8 @@ from sqlglot import exp
 
 from experiments.definition.columns import UNDER_FLOOR
 from experiments.documents.analysis import Reason
-from experiments.documents.assignment import SampledClass
+from experiments.documents.assignment import Assignment, SampledClass
+from experiments.documents.storage import read_document
 from experiments.experiment import Experiment
 from experiments.queries import column, count_where, fetch_rows, is_null, named, relation
 
@@ -60,6 +61,18 @@ def is_uneven(classes: Sequence[SampledClass]) -> bool:
     False
     """
     return any(each.sampled < each.eligible for each in classes) and all(each.eligible for each in classes)
+
+
+def classes_of_test(experiment: Experiment) -> tuple[SampledClass, ...]:
+    """The classes as the last `assign` told them; none where it left no document.
+
+    Raises:
+        InputError: The document is damaged.
+    """
+    if not experiment.definition.prefers_under_floor:
+        return ()
+    found = read_document(Assignment, experiment.workspace.document("assignment"))
+    return () if found is None else found.classes
 
 
 def told_classes(experiment: Experiment, classes: Sequence[SampledClass]) -> tuple[Reason, ...]:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import product
 
 from sqlglot import exp
 
+from experiments.assignment.closing import closes_at
 from experiments.audience.contact_counts import KINDS
 from experiments.audience.floors import at_ceiling, below_floor
 from experiments.definition.contact_policy import ContactKind, ContactPolicy
-from experiments.definition.model import Definition
 from experiments.documents.assignment import ContactLevel
 from experiments.experiment import Experiment
-from experiments.queries import Row, all_of, column, count_where, fetch_rows, is_null, named, number, relation
+from experiments.queries import (
+    Row,
+    all_of,
+    column,
+    count_where,
+    fetch_rows,
+    is_null,
+    named,
+    number,
+    relation,
+    when,
+)
 
 _PEOPLE = "people"
 _SENT = "sent"
@@ -60,13 +71,14 @@ def levels_after_send(
 ) -> tuple[ContactLevel, ...]:
     """The levels with how many eligible members will still be under the floor when the messages have been sent.
 
-    A member of an arm that is contacted has one contact more, of the kind that is sent, if the policy counts its channel.
+    A member of an arm that is contacted has one contact more, of the kind that is sent, if the policy counts its channel and the arm
+    is not closed by then.
 
     Args:
         experiment: The experiment.
         levels: Those before the send.
         audience: The relation of the audience.
-        assigned: The relation of those who are sent to, with `member` and `arm`.
+        assigned: The relation of those who are sent to, with `member`, `arm` and `planned_send_at`.
 
     Raises:
         OutsideError: The engine fails.
@@ -76,13 +88,9 @@ def levels_after_send(
     if policy is None:
         return levels
     kind = definition.sent_kind
-    stage, arms = column(policy.on, _PEOPLE), _counted_arms(definition, policy)
-    added = exp.Case()
-    for arm in arms:
-        is_arm = exp.EQ(this=column("arm", _SENT), expression=exp.Literal.string(arm))
-        added = added.when(is_arm, number(1))
-    more = added.else_(number(0)) if arms else number(0)
-    counted = exp.paren(exp.Add(this=_counted(kind, _PEOPLE), expression=more))
+    stage = column(policy.on, _PEOPLE)
+    added = when(exp.or_(*_are_contacts(experiment, policy)), number(1), number(0))
+    counted = exp.paren(exp.Add(this=_counted(kind, _PEOPLE), expression=added))
     query = (
         exp.select(
             named(stage, "stage"),
@@ -113,11 +121,18 @@ def _counted(kind: ContactKind, alias: str | None = None) -> exp.Expr:
     return column(f"contacts__{kind}", alias) if alias else column(f"contacts__{kind}")
 
 
-def _counted_arms(definition: Definition, policy: ContactPolicy) -> tuple[str, ...]:
-    """The arms whose message is a contact that the policy counts."""
-    return tuple(
-        arm.id for arm in definition.offer_arms if policy.channels is None or arm.channel in policy.channels
-    )
+def _are_contacts(experiment: Experiment, policy: ContactPolicy) -> Iterator[exp.Expr]:
+    """Whether a member of an arm is sent a message that the policy counts, for each arm."""
+    definition = experiment.definition
+    yield exp.false()
+    for arm in definition.offer_arms:
+        if policy.channels is not None and arm.channel not in policy.channels:
+            continue
+        is_sent: exp.Expr = exp.EQ(this=column("arm", _SENT), expression=exp.Literal.string(arm.id))
+        if (closes := closes_at(definition, arm.id)) is not None:
+            end = experiment.engine.instant_literal(closes)
+            is_sent = all_of([is_sent, exp.LT(this=column("planned_send_at", _SENT), expression=end)])
+        yield is_sent
 
 
 def _level(policy: ContactPolicy, stage: str, kind: ContactKind, row: Row | None) -> ContactLevel:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from experiments.assignment.assigned import Assigned
 from experiments.assignment.entry import is_entry_over
+from experiments.assignment.sampled import classes_of_test, told_classes
 from experiments.data.catalogue import Catalogue
 from experiments.definition.model import Definition
 from experiments.documents.analysis import CheckStatus, HealthCheck
@@ -25,6 +26,7 @@ from experiments.measurement.stage_counts import StageCount, count_stages
 from experiments.measurement.units import Units
 
 _SHOWN_KEYS = 8
+_CLASSES_CHECK = "sample_classes"
 
 _NOT_MEASURED = frozenset({"title", "owner", "hypothesis", "mlflow", "uplift", "rollout", "label"})
 """Keys of the definition that no figure of an analysis depends on."""
@@ -80,7 +82,7 @@ def check_health(
     """Every check that applies, in the order in which people read them.
 
     The split (`arm_missing, sample_ratio, sample_ratio_by_segment, sample_ratio_by_day, duplicates,
-    sample_below_plan`), the outcomes (`window_open, heavy_tails, missingness, interference`), their events where these were
+    sample_below_plan, sample_classes`), the outcomes (`window_open, heavy_tails, missingness, interference`), their events where these were
     counted (`repeated_events, late_events`), the split after the draw where its stages were counted (`sample_ratio_at_send,
     sample_ratio_at_analysis`, each also `_by_segment` and `_by_day`, and `control_sent`), delivery
     (`differential_delivery, control_reached`), and for arms that Offerwise drew whether the definition still is the one that was
@@ -95,6 +97,7 @@ def check_health(
     by_unit = measurement.unit_counts is not None
     checks = [
         *SplitHealth(drawn.definition, drawn.measurement, wording).checks(),
+        *_sample_classes(experiment),
         *StageHealth(definition, stages, by_unit, wording).checks(),
         *OutcomeHealth(definition, measurement, wording, still_entering=still_entering).checks(),
     ]
@@ -105,6 +108,12 @@ def check_health(
     if not assigned.recorded:
         checks.append(_definition_changed(wording, [key for key, _, _ in assigned.differences]))
     return tuple(checks)
+
+
+def _sample_classes(experiment: Experiment) -> Iterator[HealthCheck]:
+    """Where members under a floor came first, effects are of another mix than that of all who are eligible."""
+    for reason in told_classes(experiment, classes_of_test(experiment)):
+        yield HealthCheck(_CLASSES_CHECK, "warn", None, reason.text)
 
 
 def _definition_changed(wording: HealthWording, keys: Sequence[str]) -> HealthCheck:

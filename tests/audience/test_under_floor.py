@@ -168,6 +168,26 @@ def test_a_message_over_a_channel_that_is_not_counted_lifts_nobody(campaign: Cam
     assert 0 < lifted < 40
 
 
+def test_an_arm_that_is_closed_lifts_nobody_from_then_on(campaign: Campaign) -> None:
+    preferring(campaign, sleeping(60, 0), 60, "marketing")
+    body = read(campaign)
+    body["send"]["days"] = ["2026-11-26", "2026-11-27"]
+    rewrite(campaign, body)
+    with campaign.open() as experiment:
+        drawn(experiment)
+    body["assignment"]["closed"] = [{"arm": "a", "from": "2026-11-27"}]
+    rewrite(campaign, body)
+    with campaign.open() as experiment:
+        found, ledger = drawn(experiment)
+        midnight = datetime(2026, 11, 27, tzinfo=experiment.definition.zone)
+    (level,) = [e for e in found.contact_levels if (e.stage, e.kind) == ("sleeping", "marketing")]
+    lifted = [row for row in ledger.values() if row["arm"] == "b"]
+    early = [row for row in ledger.values() if row["arm"] == "a" and row["planned_send_at"] < midnight]
+    late = [row for row in ledger.values() if row["arm"] == "a" and row["planned_send_at"] >= midnight]
+    assert min(len(lifted), len(early), len(late)) > 0
+    assert level.eligible_below_floor_after == 60 - len(lifted) - len(early)
+
+
 def test_on_a_later_day_of_a_journey_those_of_the_day_are_sent_to(campaign: Campaign) -> None:
     """Who entered yesterday has had the message of yesterday; only today's entrants are lifted by today's."""
     first = date(2026, 11, 20)

@@ -135,7 +135,10 @@ def test_a_rollout_offers_to_them_first(tmp_path: Path, amount: int, policy: boo
     settings_of = {"budget": {"amount": amount, "at": "upper_90"}, "ramp": [1.0], "holdout_share": 0.15}
     campaign = preferring(tmp_path, rollout=settings_of)
     with campaign.open() as experiment:
-        keep_analysis(experiment, analyze(experiment))
+        analysis = analyze(experiment)
+        keep_analysis(experiment, analysis)
+        (told,) = [check for check in analysis.health if check.check == "sample_classes"]
+        assert told.status == "warn"
         if policy:
             assert "under_floor_first" in {note.code for note in find_policy(experiment).document.notes}
         document = rollout(experiment)
