@@ -19,6 +19,7 @@ from experiments.documents.storage import to_json
 from experiments.files import write_whole
 from tests.uplift.campaign import DEFINITION, Campaign, keep_analysis
 from tests.uplift.test_budget import problem
+from tests.uplift.test_units_and_forecast import SIZE, household_campaign
 from uplift.budget import Groups, Problem
 from uplift.limits import Limit
 from uplift.plan_optimism import plan_optimism
@@ -85,39 +86,36 @@ def test_the_curve_and_the_optimism_follow_the_order() -> None:
     assert plan_optimism(unsure, [both.solve().capacity])[0] > 0
 
 
-def contacted(folder: Path, count: int) -> None:
-    """An order of each member, and contacts: of a fourth before the test's window only, of a fourth also in the rollout's.
+FEATURES = {
+    "since": {"from": "orders", "days_since": "last"},
+    "stage": {"stages": "aftercare", "on": "since"},
+}
+PREFERRING = {"contact_policy": {"on": "stage", "stages": "aftercare", "prefer": "under_floor"}}
 
-    Both days lie in the stage `sleeping` (50 days, one marketing contact at least): under the floor in the test is one half, in the
-    rollout the first fourth, too.
-    """
-    ids = [f"{n:06d}" for n in range(count)]
+
+def sources(folder: Path, ids: list[str], contacts: pd.DataFrame) -> dict[str, Any]:
+    """The data with contacts, and an order of each member: at test and rollout in `sleeping`, one marketing contact in 50 days at least."""
     pd.DataFrame({"id": ids, "paid_at": pd.Timestamp("2026-08-20 10:00")}).to_parquet(
         folder / "orders.parquet"
     )
-    days = {0: "2026-10-20 10:00", 1: "2026-11-20 10:00"}
-    sent = [(key, pd.Timestamp(days[n % 4])) for n, key in enumerate(ids) if n % 4 in days]
-    frame = pd.DataFrame(sent, columns=["id", "sent_at"]).assign(channel="sms", kind="marketing")
-    frame.to_parquet(folder / "contacts.parquet")
+    contacts.to_parquet(folder / "contacts.parquet")
+    return {
+        **DEFINITION["data"],
+        "orders": {"table": "orders.parquet", "key": "id", "time": "paid_at"},
+        "contacts": {"table": "contacts.parquet", "key": "id", "time": "sent_at"},
+    }
 
 
 def preferring(folder: Path, **changes: Any) -> Campaign:
-    contacted(folder, 24_000)
+    """A fourth was contacted so long ago that it is under the floor at the rollout, a fourth later; one half never was."""
+    ids, days = [f"{n:06d}" for n in range(24_000)], {0: "2026-10-20 10:00", 1: "2026-11-20 10:00"}
+    sent = [(key, pd.Timestamp(days[n % 4])) for n, key in enumerate(ids) if n % 4 in days]
+    contacts = pd.DataFrame(sent, columns=["id", "sent_at"]).assign(channel="sms", kind="marketing")
     campaign = Campaign(folder)
     campaign.make(
-        data={
-            **DEFINITION["data"],
-            "orders": {"table": "orders.parquet", "key": "id", "time": "paid_at"},
-            "contacts": {"table": "contacts.parquet", "key": "id", "time": "sent_at"},
-        },
-        features={
-            "since": {"from": "orders", "days_since": "last"},
-            "stage": {"stages": "aftercare", "on": "since"},
-        },
-        audience={
-            **DEFINITION["audience"],
-            "contact_policy": {"on": "stage", "stages": "aftercare", "prefer": "under_floor"},
-        },
+        data=sources(folder, ids, contacts),
+        features=FEATURES,
+        audience={**DEFINITION["audience"], **PREFERRING},
         **changes,
     )
     with campaign.open() as experiment:
@@ -196,3 +194,28 @@ def test_exploration_and_holdout_ask_for_no_floor(tmp_path: Path) -> None:
         own = (ledger["reason"] == role) & ledger["under_floor"]
         low, high = binom.ppf([1e-5, 1 - 1e-5], int(ledger["under_floor"].sum()), 0.2)
         assert low <= own.sum() <= high
+
+
+def test_a_household_comes_first_for_one_of_its_members(tmp_path: Path) -> None:
+    """Of the third household one member's contact is too long ago at the rollout, and was not at the test."""
+    ids, home = [f"{n:06d}" for n in range(24_000)], [n // SIZE % 3 for n in range(24_000)]
+    days = ["2026-10-20" if h == 2 and n % SIZE == 0 else "2026-11-20" for n, h in enumerate(home)]
+    sent = [(key, pd.Timestamp(f"{day} 10:00")) for key, day, h in zip(ids, days, home, strict=True) if h]
+    contacts = pd.DataFrame(sent, columns=["id", "sent_at"]).assign(channel="sms", kind="marketing")
+    campaign, _ = household_campaign(
+        tmp_path,
+        audience=PREFERRING,
+        data=sources(tmp_path, ids, contacts),
+        features=FEATURES,
+        rollout={"budget": {"amount": 500, "at": "upper_90"}, "ramp": [1.0]},
+    )
+    with campaign.open() as experiment:
+        keep_analysis(experiment, analyze(experiment))
+        document = rollout(experiment)
+    ledger = pd.read_parquet(document.files["ledger"])
+    number = ledger["member"].astype(int) // SIZE
+    assert set(number % 3) == {1, 2}
+    assert (ledger["under_floor"] == (number % 3 == 2)).all()
+    first, others = document.classes
+    assert (first.offered > 0, others.offered) == (True, 0)
+    assert first.not_offered > 0

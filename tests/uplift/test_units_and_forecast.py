@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,20 +22,22 @@ from uplift.rules import Everybody
 SIZE = 4
 
 
-def household_campaign(folder: Path) -> tuple[Campaign, pd.DataFrame]:
-    """Households of four are assigned together; all of a household buy, or nobody does."""
+def household_campaign(
+    folder: Path, *, audience: Mapping[str, Any] | None = None, **more: Any
+) -> tuple[Campaign, pd.DataFrame]:
+    """Households of four are assigned together; all of a household buy, or nobody does; `more` changes the definition."""
     campaign = Campaign(folder)
     count = 24_000
     frame = people(count)
     frame["household"] = [f"h{n // SIZE:05d}" for n in range(count)]
     frame.to_parquet(folder / "members.parquet")
-    audience = {"snapshot": "2026-11-25", "unit": "household"}
     changes = {
-        "audience": audience,
+        "audience": {"snapshot": "2026-11-25", "unit": "household", **(audience or {})},
         "assignment": {"method": "hash", "sample_size": 16_000},
         "decision": {**DEFINITION["decision"], "pick": {"by": "overall"}},
         "uplift": None,
         "rollout": {"ramp": [1.0]},
+        **more,
     }
     campaign.define(**changes)
     from experiments.assignment.assignment import assign
