@@ -20,7 +20,7 @@ from uplift.parts import policy_parts
 from uplift.policy import CellFigures, ShippedPolicy, save_policy
 from uplift.reading import Reading, read_sample, uplift_settings
 from uplift.rules import Everybody, Individual, Rule
-from uplift.sample import LearningSample
+from uplift.sample import Integers, LearningSample
 from uplift.sentences import PolicyWords
 from uplift.sql import arm_case
 from uplift.valuation import valued_learner, valued_policy
@@ -158,15 +158,35 @@ def _ship(
         kinds=reading.kinds,
         space=sample.space,
         rule=rule,
-        cells=cell_figures(contest.scores, sample, rule),
+        cells=cell_figures(contest.scores, sample, rule, held_out_parts(rule, sample, contest)),
         held_out_gain=chosen.over_control.value,
         held_out_error=chosen.over_control.std_error,
     )
 
 
-def cell_figures(scores: Array, sample: LearningSample, rule: Rule) -> tuple[CellFigures, ...]:
-    """For each part of the audience the gains of all arms over no contact, `scores` of shape (n, K), and the value's spread."""
-    cells = rule.cells(sample.space, sample.members)
+def held_out_parts(rule: Rule, sample: LearningSample, contest: Contest) -> Integers:
+    """Shape (n,): the part of the audience by which each member of the test tells what the policy earns there.
+
+    A model has seen the outcomes of its own members: those whom it ranks highest are those who were lucky. Each member is
+    therefore placed by the effects that its learner predicted from the other folds, as the scores are.
+    """
+    if isinstance(rule, Individual):
+        assert contest.favourite is not None
+        return rule.cells_of(contest.learners[contest.favourite].effects)
+    return rule.cells(sample.space, sample.members)
+
+
+def cell_figures(
+    scores: Array, sample: LearningSample, rule: Rule, cells: Integers
+) -> tuple[CellFigures, ...]:
+    """For each part of the audience the gains of all arms over no contact, and the value's spread.
+
+    Args:
+        scores: Shape (n, K): held-out doubly robust scores.
+        sample: The members.
+        rule: Says how many parts there are.
+        cells: Shape (n,): each member's part.
+    """
     found = []
     for cell in range(rule.parts(scores.shape[1])):
         here = cells == cell
