@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ class BinnedFeature:
         splits: The split of each row of `sides`.
     """
 
-    bins: NDArray[np.int32]
+    bins: NDArray[np.unsignedinteger[Any]]
     size: int
     sides: Array
     splits: tuple[Split, ...]
@@ -73,7 +74,7 @@ def bin_features(space: FeatureSpace, codes: Array, bins: int = 32) -> Binned:
 def _bin_numbers(name: str, column: Array, bins: int) -> BinnedFeature:
     missing = np.isnan(column)
     cuts = _cuts(column[~missing], bins)
-    index = np.searchsorted(np.array(cuts), column, side="left").astype(np.int32)
+    index = np.searchsorted(np.array(cuts), column, side="left")
     size = len(cuts) + 1
     sides = np.tril(np.ones((len(cuts), size)))
     splits: list[Split] = [NumberSplit(name, cut) for cut in cuts]
@@ -83,7 +84,7 @@ def _bin_numbers(name: str, column: Array, bins: int) -> BinnedFeature:
         sides = np.vstack([sides, np.r_[np.ones(size), 0.0]])
         splits.append(NumberSplit(name, None))
         size += 1
-    return BinnedFeature(index, size, sides, tuple(splits))
+    return BinnedFeature(_narrow(index, size), size, sides, tuple(splits))
 
 
 def _cuts(known: Array, bins: int) -> list[float]:
@@ -126,4 +127,8 @@ def _bin_levels(feature: CategoryFeature, column: Array) -> BinnedFeature:
     splits = tuple(
         CategorySplit(feature.name, tuple(feature.levels[level] for level in chosen)) for chosen in sets
     )
-    return BinnedFeature(column.astype(np.int32), count + 1, sides, splits)
+    return BinnedFeature(_narrow(column, count + 1), count + 1, sides, splits)
+
+
+def _narrow(bins: NDArray[Any], size: int) -> NDArray[np.unsignedinteger[Any]]:
+    return bins.astype(np.min_scalar_type(size - 1))

@@ -18,13 +18,15 @@ from uplift.causalml_quiet import load_causalml
 from uplift.caution import Caution
 from uplift.evaluation import policy_value
 from uplift.features import Array
-from uplift.learners import fit_learner
+from uplift.learners import EffectModel, fit_learner
 from uplift.rules import Rule, learn_segments, learn_single, learn_tree
 from uplift.sample import Integers, LearningSample
 from uplift.scores import WORKERS, CrossFit
 
 # A tree of depth 3 searches triples of features, which coarser bins keep affordable.
 _BINS = {1: 32, 2: 32, 3: 16}
+# On so many members, the first in a random order, the folds' policies are held against each other.
+_STABLE = 100_000
 
 
 def _one_thread_each() -> Any:
@@ -80,6 +82,14 @@ class Contest:
     favourite: LearnerName | None
 
 
+@dataclass(frozen=True)
+class _FoldPolicy:
+    """A policy that has not seen a fold, and the arms that it gives the fold's members."""
+
+    rule: Rule
+    arms: Integers
+
+
 @dataclass
 class Arena:
     """Runs the contest of one sample; models are fitted when they are first needed."""
@@ -89,6 +99,7 @@ class Arena:
     progress: Progress = silent
     models: CrossFit = field(init=False)
     binned: Binned = field(init=False)
+    _whole: dict[LearnerName, EffectModel] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.models = CrossFit(self.sample)
@@ -102,7 +113,6 @@ class Arena:
     def _run(self) -> Contest:
         sample = self.sample
         records = self._records()
-        rules: dict[PolicyKind, list[Rule]] = {}
         folds = range(sample.folds)
         self.progress(f"outcome models for {sample.folds} folds")
         self.models.fit_all([(), *product(folds, folds)])
@@ -110,18 +120,22 @@ class Arena:
             load_causalml()
         self.progress(f"{', '.join(['policies', *records])} on {sample.folds} folds")
         with ThreadPoolExecutor(WORKERS) as pool:
-            for of_fold in pool.map(lambda fold: self._fold_rules(fold, records), folds):
-                for kind, rule in of_fold.items():
-                    rules.setdefault(kind, []).append(rule)
-        scores = self.models.held_out_scores()
+            # The refit of an only learner is one more piece of the same size: no core waits for it afterwards.
+            whole = [pool.submit(self._refit_learner, name) for name in records if len(records) == 1]
+            learned = list(pool.map(lambda fold: self._fold_rules(fold, records), folds))
+            self._whole.update(zip(records, (each.result() for each in whole), strict=False))
+        scores, learning = self.models.scores_of_all()
         choices: dict[PolicyKind, Integers] = {}
         stability: dict[PolicyKind, float] = {}
-        for kind, of_folds in rules.items():
-            everywhere = np.stack([rule.choose(sample.space, sample.members) for rule in of_folds])
-            choices[kind] = everywhere[sample.fold, np.arange(len(sample))]
+        first = sample.members.rows(np.arange(min(len(sample), _STABLE)))
+        for kind in learned[0]:
+            choices[kind] = np.empty(len(sample), dtype=np.int64)
+            for fold in folds:
+                choices[kind][sample.fold == fold] = learned[fold][kind].arms
+            everywhere = np.stack([of_fold[kind].rule.choose(sample.space, first) for of_fold in learned])
             stability[kind] = float((everywhere != everywhere[0]).any(axis=0).mean())
         favourite = self._favourite(records, scores, np.ones(len(sample), dtype=bool))
-        return Contest(scores, self.models.learning_scores(), choices, stability, records, favourite)
+        return Contest(scores, learning, choices, stability, records, favourite)
 
     def refit(self, kind: PolicyKind, contest: Contest) -> Rule:
         """The policy of a kind, learned from all members."""
@@ -129,25 +143,33 @@ class Arena:
         if kind == "individual":
             assert contest.favourite is not None
             with _one_thread_each():
-                model = fit_learner(contest.favourite, sample, self.models.model())
+                model = self._whole.get(contest.favourite) or self._refit_learner(contest.favourite)
             return self._caution(sample, contest.learning).individual(model, sample.members)
         return self._learn(kind, np.ones(len(sample), dtype=bool), contest.learning)
+
+    def _refit_learner(self, name: LearnerName) -> EffectModel:
+        return fit_learner(name, self.sample, self.models.model())
 
     def _caution(self, learned: LearningSample, scores: Array) -> Caution:
         """What departures cost by the members who are learned from, with their scores."""
         folds = self.sample.folds
         return Caution.of(learned, learn_single(scores).arm, len(self.sample) * (folds - 1) / folds)
 
-    def _fold_rules(self, fold: int, records: Mapping[LearnerName, LearnerRecord]) -> dict[PolicyKind, Rule]:
-        rows = self.sample.fold != fold
+    def _fold_rules(
+        self, fold: int, records: Mapping[LearnerName, LearnerRecord]
+    ) -> dict[PolicyKind, _FoldPolicy]:
+        sample = self.sample
+        rows = sample.fold != fold
         scores = self.models.learning_scores(fold)
         rules: dict[PolicyKind, Rule] = {"best_single_arm": learn_single(scores[rows])}
         for kind in self.plan.kinds:
             if kind in {"by_segment", "tree"}:
                 rules[kind] = self._learn(kind, rows, scores)
+        held_out = sample.members.rows(~rows)
+        found = {kind: _FoldPolicy(rule, rule.choose(sample.space, held_out)) for kind, rule in rules.items()}
         if records:
-            rules["individual"] = self._individual(fold, scores, records)
-        return rules
+            found["individual"] = self._individual(fold, scores, records)
+        return found
 
     def _learn(self, kind: PolicyKind, rows: np.ndarray, scores: Array) -> Rule:
         sample, plan = self.sample, self.plan
@@ -159,10 +181,24 @@ class Arena:
             return learn_tree(scores[rows], self.binned.rows(rows), plan.max_depth, plan.min_part)
         return learn_single(scores[rows])
 
-    def _individual(self, fold: int, scores: Array, records: Mapping[LearnerName, LearnerRecord]) -> Rule:
+    def _individual(
+        self, fold: int, scores: Array, records: Mapping[LearnerName, LearnerRecord]
+    ) -> _FoldPolicy:
         """The best learner on the next fold, when fitted without it and `fold`; then fitted on all but `fold`."""
+        name = next(iter(records)) if len(records) == 1 else self._best_learner(fold, scores, records)
+        started = time.perf_counter()
+        learned, held_out = self.sample.without(fold), self.sample.fold == fold
+        model = fit_learner(name, learned, self.models.model(fold))
+        effects = model.effects(self.sample.members.codes[held_out])
         if len(records) == 1:
-            return self._only_learner(fold, scores, next(iter(records.items())))
+            records[name].effects[held_out] = effects
+            records[name].seconds += time.perf_counter() - started
+        rule = self._caution(learned, scores[~held_out]).individual(model, learned.members)
+        return _FoldPolicy(rule, rule.arms_of(effects))
+
+    def _best_learner(
+        self, fold: int, scores: Array, records: Mapping[LearnerName, LearnerRecord]
+    ) -> LearnerName:
         after = (fold + 1) % self.sample.folds
         training, judged = self.sample.without(fold, after), self.sample.fold == after
         effects: dict[LearnerName, Array] = {}
@@ -173,19 +209,7 @@ class Arena:
             held_out = self.sample.fold == fold
             record.effects[held_out] = model.effects(self.sample.members.codes[held_out])
             record.seconds += time.perf_counter() - started
-        best = max(effects, key=lambda name: policy_value(scores[judged], effects[name].argmax(axis=1)).value)
-        learned = self.sample.without(fold)
-        model = fit_learner(best, learned, self.models.model(fold))
-        return self._caution(learned, scores[self.sample.fold != fold]).individual(model, learned.members)
-
-    def _only_learner(self, fold: int, scores: Array, only: tuple[LearnerName, LearnerRecord]) -> Rule:
-        name, record = only
-        started = time.perf_counter()
-        learned, held_out = self.sample.without(fold), self.sample.fold == fold
-        model = fit_learner(name, learned, self.models.model(fold))
-        record.effects[held_out] = model.effects(self.sample.members.codes[held_out])
-        record.seconds += time.perf_counter() - started
-        return self._caution(learned, scores[~held_out]).individual(model, learned.members)
+        return max(effects, key=lambda name: policy_value(scores[judged], effects[name].argmax(axis=1)).value)
 
     def _records(self) -> dict[LearnerName, LearnerRecord]:
         names: Sequence[LearnerName] = self.plan.learners if "individual" in self.plan.kinds else ()

@@ -7,7 +7,7 @@ alone, so that every split of the f is about effects (Robinson 1988; Nie and Wag
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -26,8 +26,11 @@ THREADS = 1
 BAGGED = 250_000
 """Of more members each tree sees so many, drawn at random."""
 
-JUDGED = 300_000
+JUDGED = 200_000
 """Of more members, the first so many weigh the candidates: the order of members is random."""
+
+_CHUNK = 250_000
+"""Members whose features stand as one dense matrix at a time."""
 
 _RATE = 0.1
 _LEAVES = 4
@@ -105,17 +108,15 @@ class BoostedParts:
     boosters: tuple[Any, ...]
     rounds: tuple[int, ...]
 
-    def parts(self, codes: Array) -> list[Array]:
+    def parts(self, codes: Array) -> Iterator[Array]:
         """For each number of rounds f, shape (n, G)."""
-        return [
-            np.column_stack(
+        for rounds in self.rounds:
+            yield np.column_stack(
                 [
                     booster.predict(codes, num_iteration=rounds, num_threads=THREADS)
                     for booster in self.boosters
                 ]
             )
-            for rounds in self.rounds
-        ]
 
 
 @dataclass(frozen=True)
@@ -128,12 +129,15 @@ class LinearParts:
     scale: Array
     coefficients: Array
 
-    def parts(self, codes: Array) -> list[Array]:
+    def parts(self, codes: Array) -> Iterator[Array]:
         """One f, of shape (n, G)."""
-        # Beyond what learning saw, a straight line is a guess that may become very large.
-        dense = self.space.dense(codes)[:, self.varies]
-        standard = np.clip((dense - self.centre) / self.scale, -4.0, 4.0)
-        return [np.asarray(standard @ self.coefficients)]
+        yield np.concatenate(
+            [
+                _standard(self.space.dense(codes[rows])[:, self.varies], self.centre, self.scale)
+                @ self.coefficients
+                for rows in _chunks(len(codes))
+            ]
+        )
 
 
 @dataclass(frozen=True)
@@ -143,8 +147,8 @@ class Effects:
     Attributes:
         design: The arms.
         constant: Shape (G,): f for everybody.
-        candidates: Fitted models of the departures.
-        weights: The weight of each f that the candidates give.
+        candidates: Fitted models of the departures, those of no weight left out.
+        weights: The weight of each f that the candidates give, in their order.
     """
 
     design: ArmDesign
@@ -155,14 +159,9 @@ class Effects:
     def predict(self, codes: Array) -> Array:
         """What each arm adds to the mean over arms, shape (n, K)."""
         total = np.tile(self.constant, (len(codes), 1))
-        at = 0
-        for candidate in self.candidates:
-            count = len(candidate.rounds) if isinstance(candidate, BoostedParts) else 1
-            weights = self.weights[at : at + count]
-            if any(weights):
-                for weight, parts in zip(weights, candidate.parts(codes), strict=True):
-                    total += weight * parts
-            at += count
+        every = (parts for candidate in self.candidates for parts in candidate.parts(codes))
+        for weight, parts in zip(self.weights, every, strict=True):
+            total += weight * parts
         return self.design.by_arm(total)
 
 
@@ -188,7 +187,9 @@ def fit_stack(data: Residuals, half: NDArray[np.bool_]) -> Effects:
     constant, departures = _off_constant(data)
     few = np.arange(len(data.arm)) < JUDGED
     weights = _weights_of(departures.rows(few), half[few])
-    return Effects(data.design, constant, _candidates(departures), tuple(weights.tolist()))
+    return Effects(
+        data.design, constant, _candidates(departures, weights), tuple(weights[weights > 0].tolist())
+    )
 
 
 def _weights_of(departures: Residuals, half: NDArray[np.bool_]) -> Array:
@@ -221,13 +222,18 @@ def _weights(columns: Array, rest: Array) -> Array:
     return np.asarray(found)
 
 
-def _candidates(data: Residuals) -> tuple[BoostedParts | LinearParts, ...]:
-    columns = _columns(data)
-    return (
-        _fit_linear(data),
-        _boost(data, columns, _GREEDY_ROUNDS, random=False),
-        _boost(data, columns, _RANDOM_ROUNDS, random=True),
-    )
+def _candidates(data: Residuals, weights: Array | None = None) -> tuple[BoostedParts | LinearParts, ...]:
+    """Every candidate, or those with a weight above 0."""
+    kinds = (1, len(_GREEDY_ROUNDS), len(_RANDOM_ROUNDS))
+    wanted = np.ones(sum(kinds), dtype=bool) if weights is None else weights > 0
+    linear, greedy, random = np.split(wanted, np.cumsum(kinds)[:-1])
+    found: list[BoostedParts | LinearParts] = [_fit_linear(data)] if linear.any() else []
+    columns = _columns(data) if greedy.any() or random.any() else None
+    for chosen, every, at_random in ((greedy, _GREEDY_ROUNDS, False), (random, _RANDOM_ROUNDS, True)):
+        rounds = tuple(each for each, is_chosen in zip(every, chosen, strict=True) if is_chosen)
+        if rounds:
+            found.append(_boost(data, columns, rounds, random=at_random))
+    return tuple(found)
 
 
 def _columns(data: Residuals) -> Any:
@@ -298,24 +304,28 @@ def _fitted(booster: Any, n: int) -> Array:
 
 def _fit_linear(data: Residuals) -> LinearParts:
     """Ridge regression of the residuals on (W - E W) times the features, its penalty by maximum marginal likelihood."""
-    dense = data.space.dense(data.codes)
+    chunks = _chunks(len(data.arm))
+    dense = data.space.dense(data.codes[chunks[0]])
+    # Any members will do for the units of the columns, as long as they are the same ever after.
     centre, scale = dense.mean(axis=0), dense.std(axis=0)
     varies = np.flatnonzero(scale > 0)
     centre, scale = centre[varies], scale[varies]
-    standard = np.clip((dense[:, varies] - centre) / scale, -4.0, 4.0)
     rows = data.design.columns - data.design.shares
-    features, groups = standard.shape[1], rows.shape[1]
+    features, groups = len(varies), rows.shape[1]
     gram = np.zeros((groups * features, groups * features))
     moment = np.zeros(groups * features)
-    for k, row in enumerate(rows):
-        here = standard[data.arm == k]
-        gram += np.kron(np.outer(row, row), here.T @ here)
-        moment += np.kron(row, here.T @ data.rest[data.arm == k])
+    for chunk in chunks:
+        standard = _standard(data.space.dense(data.codes[chunk])[:, varies], centre, scale)
+        arm, rest = data.arm[chunk], data.rest[chunk]
+        for k, row in enumerate(rows):
+            here = standard[arm == k]
+            gram += np.kron(np.outer(row, row), here.T @ here)
+            moment += np.kron(row, here.T @ rest[arm == k])
     values, vectors = np.linalg.eigh(gram)
     values = np.maximum(values, 0.0)
     along = vectors.T @ moment
     noise = float(data.rest.var())
-    penalties = len(dense) * np.logspace(-4, 3, 36)
+    penalties = len(data.arm) * np.logspace(-4, 3, 36)
     likelihood = [
         -0.5 * np.log1p(values / penalty).sum()
         + 0.5 * float((along**2 / (values + penalty)).sum()) / max(noise, 1e-300)
@@ -324,3 +334,12 @@ def _fit_linear(data: Residuals) -> LinearParts:
     best = penalties[int(np.argmax(likelihood))]
     coefficients = vectors @ (along / (values + best))
     return LinearParts(data.space, varies, centre, scale, coefficients.reshape(groups, -1).T)
+
+
+def _chunks(members: int) -> list[slice]:
+    return [slice(at, at + _CHUNK) for at in range(0, max(members, 1), _CHUNK)]
+
+
+def _standard(dense: Array, centre: Array, scale: Array) -> Array:
+    # Beyond what learning saw, a straight line is a guess that may become very large.
+    return np.clip((dense - centre) / scale, -4.0, 4.0)

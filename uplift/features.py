@@ -108,16 +108,18 @@ class FeatureSpace:
 
     def dense(self, codes: Array) -> Array:
         """`codes` without missing values: medians for missing numbers beside a flag, one column for each level."""
-        parts: list[Array] = []
-        for i, feature in enumerate(self.features):
+        widths = [2 if isinstance(item, NumberFeature) else len(item.levels) for item in self.features]
+        dense, at = np.empty((len(codes), sum(widths))), 0
+        for i, (feature, width) in enumerate(zip(self.features, widths, strict=True)):
             column = codes[:, i]
             if isinstance(feature, NumberFeature):
                 missing = np.isnan(column)
-                filled = np.where(missing, feature.median, np.clip(column, -_LARGEST, _LARGEST))
-                parts += [filled, missing.astype(float)]
+                dense[:, at] = np.where(missing, feature.median, np.clip(column, -_LARGEST, _LARGEST))
+                dense[:, at + 1] = missing
             else:
-                parts += [(column == level).astype(float) for level in range(len(feature.levels))]
-        return np.column_stack(parts)
+                dense[:, at : at + width] = column[:, None] == np.arange(width)
+            at += width
+        return dense
 
     def plain(self) -> list[dict[str, Any]]:
         """The space as JSON holds it."""

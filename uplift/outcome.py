@@ -17,7 +17,7 @@ from uplift.shrinkage import shrink
 # Fewer members with an amount than this cannot teach how amounts depend on anything but the arm.
 _FEW = 400
 # Scores need no model of more members than these, the first in a random order: outcomes are noisier by far.
-_ENOUGH = 200_000
+_ENOUGH = 100_000
 # Amounts above this quantile are cut off while their shape is learned; the arms' means are of all of every amount.
 _CAP = 0.99
 

@@ -120,7 +120,7 @@ class Individual:
 
     def choose(self, space: FeatureSpace, members: Members) -> Integers:  # noqa: ARG002 - as every rule
         """Shape (n,)."""
-        return self._arms_of(self.model.effects(members.codes))
+        return self.arms_of(self.model.effects(members.codes))
 
     def cells(self, space: FeatureSpace, members: Members) -> Integers:  # noqa: ARG002 - as every rule
         """The arms in bands."""
@@ -128,11 +128,12 @@ class Individual:
 
     def cells_of(self, effects: Array) -> Integers:
         """The parts of members with these predicted effects, of shape (n, K)."""
-        arms = self._arms_of(effects)
+        arms = self.arms_of(effects)
         band = np.searchsorted(np.asarray(self.bands), effects[np.arange(len(arms)), arms], side="right")
         return arms * (len(self.bands) + 1) + band
 
-    def _arms_of(self, effects: Array) -> Integers:
+    def arms_of(self, effects: Array) -> Integers:
+        """The arms of members with these predicted effects, of shape (n, K)."""
         penalised = effects - np.asarray(self.margins) if self.margins else effects
         return np.asarray(penalised.argmax(axis=1), dtype=np.int64)
 
@@ -147,7 +148,7 @@ class Individual:
     def banded(self, members: Members, bands: int) -> Individual:
         """The same rule with so many bands of equally many of the members to whom it gives something."""
         effects = self.model.effects(members.codes)
-        arms = self._arms_of(effects)
+        arms = self.arms_of(effects)
         given = effects[np.arange(len(arms)), arms][arms > 0]
         if not len(given):
             return self

@@ -111,6 +111,16 @@ class CrossFit:
             lambda fold, part: steady_scores(self.predict(fold, *extra), part), skip=valued_on
         )
 
+    def scores_of_all(self) -> tuple[Array, Array]:
+        """`held_out_scores` and `learning_scores`, from one prediction of each fold."""
+        shape = (len(self.sample), len(self.sample.arms))
+        valued, learned = np.empty(shape), np.empty(shape)
+        for fold in range(self.sample.folds):
+            rows = self.sample.fold == fold
+            part, prediction = self.sample.rows(rows), self.predict(fold)
+            valued[rows], learned[rows] = _full(prediction, part), steady_scores(prediction, part)
+        return valued, learned
+
     def _collect(self, score: Callable[[int, LearningSample], Array], skip: int | None = None) -> Array:
         scores = np.full((len(self.sample), len(self.sample.arms)), np.nan)
         for fold in range(self.sample.folds):
