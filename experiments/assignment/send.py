@@ -11,8 +11,8 @@ from sqlglot import exp
 
 from experiments.assignment.closing import closes_at
 from experiments.assignment.draws import purpose_hash, slot
-from experiments.audience.audience import snapshot_of
 from experiments.audience.as_of import local_midnight
+from experiments.audience.audience import snapshot_of
 from experiments.definition.arms import Arm
 from experiments.definition.audience import Send
 from experiments.definition.model import Definition

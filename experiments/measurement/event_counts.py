@@ -178,9 +178,9 @@ def _alike(
     looked_at = exp.select(column("member")).from_(relation(_LOOKED_AT))
     conditions = [
         rows.around(*planned, window),
-        # An engine compares moments while it joins; so it does that for the members looked at alone.
+        # An engine computes moments before it joins; so it does that for the members looked at alone.
         exp.In(this=rows.member, query=looked_at.subquery()),
-        in_window(rows.engine, rows.happened, slot, window),
+        in_window(rows.engine, rows.happened_around(*planned, window), slot, window),
     ]
     wheres = list(dict.fromkeys(metric.where for metric in metrics.values()))
     if None not in wheres:
