@@ -20,6 +20,8 @@ from uplift.sample import Flags, Integers
 
 _PRECISION = 1e-9
 _STEP = 1e-6
+# A model's groups are few members each, and the gains of its parts are told in bands.
+_STEP_OF_MODEL = 0.01
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,9 @@ class Problem:
         """The multiple-choice knapsack on expected costs, its capacity the largest with which the bound is within the budget.
 
         The knapsack is linear and the bound is not: it adds a root of a sum of variances. The capacity is the root of bound
-        less budget; at 0 nobody is offered what costs anything. The shadow price is the knapsack's, for each unit of
-        expected cost, over what the last such unit adds to the bound.
+        less budget; at 0 nobody is offered what costs anything. The shadow price is what the last bit of capacity adds to the
+        profit that the test's gains tell, over what it adds to the bound. A model's predictions order members; they do not
+        tell what is earned.
         """
         whole = self._allocate(None)
         if self.budget is None:
@@ -92,10 +95,11 @@ class Problem:
         if room >= 0:
             return self._plan(whole, 0.0, whole.cost + room)
         capacity = self._capacity(self.budget.amount, whole.cost)
-        best, less = self._allocate(capacity), self._allocate(capacity * (1 - _STEP))
+        step = _STEP if self.groups is None or self.groups.worth is None else _STEP_OF_MODEL
+        best, less = self._allocate(capacity), self._allocate(capacity * (1 - step))
         steepness = self._bound(best) - self._bound(less)
-        price = best.shadow_price * capacity * _STEP / steepness if steepness > 0 else best.shadow_price
-        return self._plan(best, price, capacity)
+        price = (self._told(best) - self._told(less)) / steepness if steepness > 0 else 0.0
+        return self._plan(best, max(price, 0.0), capacity)
 
     def reached(self, capacity: float | None) -> Array:
         """Shape (G, K): members who are offered each arm within an expected cost, parts of members included."""
@@ -178,8 +182,13 @@ class Problem:
         return allocate_within(self._values, self._covered, self._sizes_in_turn[turn], capacity, limits)
 
     def _bound(self, allocation: Allocation) -> float:
-        members = self.by_cell(allocation.shares * self.sizes[:, None])
-        return self.costs.bound(members + self.explored, self.budget)
+        return self.costs.bound(self._members(allocation) + self.explored, self.budget)
+
+    def _told(self, allocation: Allocation) -> float:
+        return float((self._members(allocation) * self.offers.gains).sum())
+
+    def _members(self, allocation: Allocation) -> Array:
+        return self.by_cell(allocation.shares * self.sizes[:, None])
 
     def _plan(self, allocation: Allocation, price: float, capacity: float | None) -> Plan:
         size = self.sizes[:, None]

@@ -75,7 +75,7 @@ def money_reasons(experiment: Experiment, plan: RolloutPlan) -> tuple[Reason, ..
             "each": numbers.money(more.expected_profit / more.amount),
         }
         told.append(Reason("more_budget", say(PACKAGE, "rollout.more_budget", **facts)))
-    elif more is not None and plan.shadow_price == 0 and plan.budget_curve:
+    elif more is not None and plan.budget_curve[-1].cost_bound <= plan.settings["budget"]["amount"]:
         code = "budget_not_binding" if binding else "budget_ample"
         facts = {
             "cost": numbers.money(plan.budget_curve[-1].cost_bound, 0),
