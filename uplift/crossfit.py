@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
@@ -19,9 +19,9 @@ from uplift.caution import Caution
 from uplift.evaluation import policy_value
 from uplift.features import Array
 from uplift.learners import EffectModel, fit_learner
-from uplift.rules import Rule, learn_segments, learn_single, learn_tree
+from uplift.rules import Individual, Rule, learn_segments, learn_single, learn_tree
 from uplift.sample import Integers, LearningSample
-from uplift.scores import WORKERS, CrossFit
+from uplift.scores import WORKERS, CrossFit, half_way
 
 # A tree of depth 3 searches triples of features, which coarser bins keep affordable.
 _BINS = {1: 32, 2: 32, 3: 16}
@@ -42,7 +42,7 @@ class Plan:
 
     Attributes:
         kinds: Kinds of policy.
-        learners: Learners behind the individual policy.
+        learners: Learners behind the individual policy. Without any, trees are learned from scores alone.
         max_depth: Depth of a tree.
         min_part: Members that a leaf or a segment needs.
     """
@@ -99,7 +99,9 @@ class Arena:
     progress: Progress = silent
     models: CrossFit = field(init=False)
     binned: Binned = field(init=False)
-    _whole: dict[LearnerName, EffectModel] = field(init=False, default_factory=dict)
+    _learners: dict[tuple[LearnerName, tuple[int, ...]], EffectModel] = field(
+        default_factory=dict, init=False
+    )
 
     def __post_init__(self) -> None:
         self.models = CrossFit(self.sample)
@@ -121,9 +123,10 @@ class Arena:
         self.progress(f"{', '.join(['policies', *records])} on {sample.folds} folds")
         with ThreadPoolExecutor(WORKERS) as pool:
             # The refit of an only learner is one more piece of the same size: no core waits for it afterwards.
-            whole = [pool.submit(self._refit_learner, name) for name in records if len(records) == 1]
+            whole = [pool.submit(self._learner, name) for name in records if len(records) == 1]
             learned = list(pool.map(lambda fold: self._fold_rules(fold, records), folds))
-            self._whole.update(zip(records, (each.result() for each in whole), strict=False))
+            for each in whole:
+                each.result()
         scores, learning = self.models.scores_of_all()
         choices: dict[PolicyKind, Integers] = {}
         stability: dict[PolicyKind, float] = {}
@@ -139,21 +142,39 @@ class Arena:
 
     def refit(self, kind: PolicyKind, contest: Contest) -> Rule:
         """The policy of a kind, learned from all members."""
-        sample = self.sample
-        if kind == "individual":
-            assert contest.favourite is not None
-            with _one_thread_each():
-                model = self._whole.get(contest.favourite) or self._refit_learner(contest.favourite)
-            return self._caution(sample, contest.learning).individual(model, sample.members)
-        return self._learn(kind, np.ones(len(sample), dtype=bool), contest.learning)
+        everybody = np.ones(len(self.sample), dtype=bool)
+        with _one_thread_each():
+            if kind == "individual":
+                assert contest.favourite is not None
+                return self._cautious(self._learner(contest.favourite), everybody, contest.learning)
+            return self._learn(kind, everybody, contest.learning)
 
-    def _refit_learner(self, name: LearnerName) -> EffectModel:
-        return fit_learner(name, self.sample, self.models.model())
+    def relearn(self, kind: PolicyKind, contest: Contest, rows: np.ndarray) -> Rule:
+        """The policy of a kind, learned from the members `rows` (shape (n,), boolean) as if there were no others.
 
-    def _caution(self, learned: LearningSample, scores: Array) -> Caution:
-        """What departures cost by the members who are learned from, with their scores."""
-        folds = self.sample.folds
-        return Caution.of(learned, learn_single(scores).arm, len(self.sample) * (folds - 1) / folds)
+        The smallest part shrinks with them.
+        """
+        part = self.sample.rows(rows)
+        plan = replace(self.plan, min_part=max(1, round(self.plan.min_part * len(part) / len(self.sample))))
+        smaller = replace(self, sample=part, plan=plan, progress=silent)
+        smaller.models.fit = self.models.fit
+        return smaller.refit(kind, replace(contest, learning=contest.learning[rows]))
+
+    def _learner(self, name: LearnerName, *left_out: int) -> EffectModel:
+        """A learner of the members outside of these folds, fitted when it is first asked for."""
+        key = (name, left_out)
+        if key not in self._learners:
+            sample = self.sample.without(*left_out) if left_out else self.sample
+            self._learners[key] = fit_learner(name, sample, self.models.model(*left_out))
+        return self._learners[key]
+
+    def _cautious(self, model: EffectModel, rows: np.ndarray, scores: Array) -> Individual:
+        """The individual policy of a learner of the members `rows`; what departures cost is told by their scores."""
+        learned, folds = self.sample.rows(rows), self.sample.folds
+        valued_on = len(self.sample) * (folds - 1) / folds
+        return Caution.of(learned, learn_single(scores[rows]).arm, valued_on).individual(
+            model, learned.members
+        )
 
     def _fold_rules(
         self, fold: int, records: Mapping[LearnerName, LearnerRecord]
@@ -161,24 +182,28 @@ class Arena:
         sample = self.sample
         rows = sample.fold != fold
         scores = self.models.learning_scores(fold)
+        individual = self._individual(fold, scores, records) if records else None
         rules: dict[PolicyKind, Rule] = {"best_single_arm": learn_single(scores[rows])}
         for kind in self.plan.kinds:
             if kind in {"by_segment", "tree"}:
-                rules[kind] = self._learn(kind, rows, scores)
+                rules[kind] = self._learn(kind, rows, scores, fold)
         held_out = sample.members.rows(~rows)
         found = {kind: _FoldPolicy(rule, rule.choose(sample.space, held_out)) for kind, rule in rules.items()}
-        if records:
-            found["individual"] = self._individual(fold, scores, records)
+        if individual is not None:
+            found["individual"] = individual
         return found
 
-    def _learn(self, kind: PolicyKind, rows: np.ndarray, scores: Array) -> Rule:
+    def _learn(self, kind: PolicyKind, rows: np.ndarray, scores: Array, *left_out: int) -> Rule:
         sample, plan = self.sample, self.plan
         if kind == "by_segment":
             return learn_segments(
                 scores[rows], sample.members.segment[rows], len(sample.segments), plan.min_part
             )
         if kind == "tree":
-            return learn_tree(scores[rows], self.binned.rows(rows), plan.max_depth, plan.min_part)
+            learned = scores[rows]
+            if plan.learners:
+                learned = half_way(learned, self._learner("joint", *left_out), sample.members.codes[rows])
+            return learn_tree(learned, self.binned.rows(rows), plan.max_depth, plan.min_part)
         return learn_single(scores[rows])
 
     def _individual(
@@ -187,13 +212,12 @@ class Arena:
         """The best learner on the next fold, when fitted without it and `fold`; then fitted on all but `fold`."""
         name = next(iter(records)) if len(records) == 1 else self._best_learner(fold, scores, records)
         started = time.perf_counter()
-        learned, held_out = self.sample.without(fold), self.sample.fold == fold
-        model = fit_learner(name, learned, self.models.model(fold))
+        model, held_out = self._learner(name, fold), self.sample.fold == fold
         effects = model.effects(self.sample.members.codes[held_out])
         if len(records) == 1:
             records[name].effects[held_out] = effects
             records[name].seconds += time.perf_counter() - started
-        rule = self._caution(learned, scores[~held_out]).individual(model, learned.members)
+        rule = self._cautious(model, ~held_out, scores)
         return _FoldPolicy(rule, rule.arms_of(effects))
 
     def _best_learner(

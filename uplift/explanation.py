@@ -6,18 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from uplift.binning import Binned
+from experiments.definition.policy import PolicyKind
+from uplift.crossfit import Arena, Contest
 from uplift.documents import Driver, TreeNode
 from uplift.features import Array, CategoryFeature
 from uplift.outcome import OutcomeModel
-from uplift.rules import Everybody, Rule, SegmentTable, Tree, learn_segments, learn_single, learn_tree
-from uplift.sample import Integers, LearningSample
+from uplift.rules import Rule, Tree
+from uplift.sample import LearningSample
 from uplift.sentences import PolicyWords
 from uplift.tree_nodes import Leaf, Node, leaf_of, leaves
 
 _EXPLAINED = 20_000
 _LEAST_SHARE = 0.01
-_RESAMPLES, _RESAMPLED = 10, 100_000
+_RESAMPLES, _MODELS_RESAMPLED, _RESAMPLED = 10, 3, 100_000
 
 
 def drivers(sample: LearningSample, outcome: OutcomeModel, words: PolicyWords) -> tuple[Driver, ...]:
@@ -71,53 +72,29 @@ def tree_nodes(rule: Rule, sample: LearningSample, words: PolicyWords) -> tuple[
     return tuple(nodes)
 
 
-def resampled_share(
-    rule: Rule, sample: LearningSample, scores: Array, binned: Binned, depth: int, min_part: int
-) -> float | None:
+def resampled_share(arena: Arena, contest: Contest, kind: PolicyKind, rule: Rule) -> float:
     """The mean share of members whose offer differs where the policy is learned from half of the members, drawn anew each time.
 
-    At most 100,000 members teach each time, and the smallest part shrinks with them. None for a model, which is not
-    learned anew here.
+    At most 100,000 members teach each time, and the smallest part shrinks with them. Outcome models and learners are fitted
+    anew too.
 
     Args:
+        arena: Learns policies.
+        contest: What it found.
+        kind: The kind of policy that ships.
         rule: The policy that ships.
-        sample: Its members.
-        scores: Shape (n, K): what it was learned from.
-        binned: The candidate splits.
-        depth: Of a tree.
-        min_part: Members that a leaf or a segment needs.
     """
-    if not isinstance(rule, Tree | SegmentTable | Everybody):
-        return None
+    sample = arena.sample
     n = len(sample)
-    size = min(n // 2, _RESAMPLED)
-    least = max(1, round(min_part * size / n))
     own = rule.choose(sample.space, sample.members)
     rng = np.random.default_rng(sample.seed)
     changed = []
-    for _ in range(_RESAMPLES):
+    for _ in range(_MODELS_RESAMPLED if kind in {"tree", "individual"} else _RESAMPLES):
         chosen = np.zeros(n, dtype=bool)
-        chosen[rng.choice(n, size, replace=False)] = True
-        other = _relearned(rule, sample, scores, binned, depth, least, chosen)
-        changed.append(float((other.choose(sample.space, sample.members) != own).mean()))
+        chosen[rng.choice(n, min(n // 2, _RESAMPLED), replace=False)] = True
+        other = arena.relearn(kind, contest, chosen).choose(sample.space, sample.members)
+        changed.append(float((other != own).mean()))
     return float(np.mean(changed))
-
-
-def _relearned(
-    rule: Rule,
-    sample: LearningSample,
-    scores: Array,
-    binned: Binned,
-    depth: int,
-    least: int,
-    chosen: np.ndarray,
-) -> Rule:
-    if isinstance(rule, Tree):
-        return learn_tree(scores[chosen], binned.rows(chosen), depth, least)
-    if isinstance(rule, SegmentTable):
-        segment: Integers = sample.members.segment[chosen]
-        return learn_segments(scores[chosen], segment, len(sample.segments), least)
-    return learn_single(scores[chosen])
 
 
 def _shapley(sample: LearningSample, codes: Array, effect: Array) -> Array:

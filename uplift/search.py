@@ -126,15 +126,13 @@ def _explained(
     own: bool,
 ) -> Uplift:
     """With the policy's parts, its reasons, how firm it is, and for the definition's own value the next test."""
-    sample, plan, rule, experiment = arena.sample, arena.plan, policy.rule, evidence.experiment
+    sample, rule, experiment = arena.sample, policy.rule, evidence.experiment
     found = replace(
         document,
         parts=policy_parts(evidence, policy, words),
         drivers=drivers(sample, arena.models.model(), words),
         tree=tree_nodes(rule, sample, words),
-        resampled=resampled_share(
-            rule, sample, contest.learning, arena.binned, plan.max_depth, plan.min_part
-        ),
+        resampled=resampled_share(arena, contest, policy.kind, rule),
     )
     if not own:
         return found
