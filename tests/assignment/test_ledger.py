@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 from sqlglot import exp
 
+from benchmarks.kill import Campaign as Killed
 from benchmarks.kill import kill_at_random
+from benchmarks.kill_ledgers import FilesUnderTest
 from experiments.analysis import analyze
 from experiments.assignment.assignment import assign
 from experiments.assignment.file_ledger import FileLedger
@@ -88,7 +90,9 @@ def test_a_kill_at_any_moment_leaves_the_ledger_whole(campaign: Campaign) -> Non
 
 def test_kills_at_random_moments_of_the_command(tmp_path: Path) -> None:
     """First and second batches, by the command as people run it; `make kill-test` does the same fifty times."""
-    assert kill_at_random(tmp_path / "campaign", first=3000, later=500, times=6, seed=5) > 0
+    campaign = Killed(tmp_path, FilesUnderTest(), first=3000, later=500)
+    hits, _ = kill_at_random(campaign, times=6, seed=5)
+    assert hits > 0
 
 
 def test_what_a_killed_command_left_is_seen_by_nobody_and_swept(campaign: Campaign) -> None:
