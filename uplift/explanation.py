@@ -12,11 +12,11 @@ from uplift.documents import Driver, TreeNode
 from uplift.features import Array, CategoryFeature
 from uplift.outcome import OutcomeModel
 from uplift.rules import Rule, Tree
-from uplift.sample import LearningSample
+from uplift.sample import Integers, LearningSample
 from uplift.sentences import PolicyWords
 from uplift.tree_nodes import Leaf, Node, leaf_of, leaves
 
-_EXPLAINED = 20_000
+_LEARNED, _EXPLAINED = 20_000, 2_000
 _LEAST_SHARE = 0.01
 _RESAMPLES, _MODELS_RESAMPLED, _RESAMPLED = 10, 3, 100_000
 
@@ -26,24 +26,25 @@ def drivers(sample: LearningSample, outcome: OutcomeModel, words: PolicyWords) -
 
     The effects that the joint outcome model predicts are drawn by boosted trees as a function of the features, whose Shapley
     values (Lundberg et al. 2020, "From local explanations to global understanding with explainable AI for trees") are
-    exact; a feature's importance is their mean absolute value. It says what the model uses, not what causes the effect.
+    exact; a feature's importance is their mean absolute value over 2,000 members. It says what the model uses, not what causes
+    the effect.
     """
-    rows = np.arange(len(sample))[:_EXPLAINED]
-    codes = sample.members.codes[rows]
+    codes = sample.members.codes[_spread_over(len(sample), _LEARNED)]
+    told = codes[_spread_over(len(codes), _EXPLAINED)]
     value = outcome.predict(codes).value
     found: list[Driver] = []
     for k, arm in enumerate(sample.arms):
         effect = value[:, k] - value[:, 0]
         if k == 0 or np.ptp(effect) <= 1e-12 * max(1.0, float(np.abs(effect).max())):
             continue
-        parts = _shapley(sample, codes, effect)
+        parts = _shapley(sample, codes, effect, told)
         importance = np.abs(parts).mean(axis=0)
         share = importance / importance.sum() if importance.sum() > 0 else importance
         for at in np.argsort(-importance, kind="stable").tolist():
             if share[at] >= _LEAST_SHARE:
-                told = _direction(sample, at, codes[:, at], parts[:, at], words)
+                where = _direction(sample, at, told[:, at], parts[:, at], words)
                 name = sample.space.names[at]
-                found.append(Driver(arm.id, name, float(importance[at]), float(share[at]), told))
+                found.append(Driver(arm.id, name, float(importance[at]), float(share[at]), where))
     return tuple(found)
 
 
@@ -97,8 +98,13 @@ def resampled_share(arena: Arena, contest: Contest, kind: PolicyKind, rule: Rule
     return float(np.mean(changed))
 
 
-def _shapley(sample: LearningSample, codes: Array, effect: Array) -> Array:
-    """Shape (n, features): the part of each feature in each member's effect."""
+def _spread_over(members: int, most: int) -> Integers:
+    """The numbers of at most so many members, evenly from the first to the last."""
+    return np.unique(np.linspace(0, members - 1, min(members, most)).astype(np.int64))
+
+
+def _shapley(sample: LearningSample, codes: Array, effect: Array, told: Array) -> Array:
+    """Shape (len(told), features): the part of each feature in the effect of the members of `told`, learned from `codes`."""
     import lightgbm
 
     data = lightgbm.Dataset(
@@ -119,7 +125,7 @@ def _shapley(sample: LearningSample, codes: Array, effect: Array) -> Array:
         "verbosity": -1,
     }
     model = lightgbm.train(parameters, data, num_boost_round=100)
-    return np.asarray(model.predict(codes, pred_contrib=True, num_threads=1))[:, :-1]
+    return np.asarray(model.predict(told, pred_contrib=True, num_threads=1))[:, :-1]
 
 
 def _direction(sample: LearningSample, at: int, column: Array, part: Array, words: PolicyWords) -> str:
