@@ -1,11 +1,11 @@
-"""Health of the events: are rows there twice, does a source end early, and have rows come since it was first read?"""
+"""Health of the events: are rows there twice, and have rows come since they were first read?"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime
 
 from experiments.definition.model import Definition
 from experiments.documents.analysis import CheckStatus, HealthCheck
@@ -16,11 +16,6 @@ from experiments.measurement.event_counts import SourceEvents
 FAILS_FROM = 0.01
 """The part of the rows that may not be repeats, where an id tells that they are."""
 
-_QUIET = timedelta(days=2)
-_EXPECTED_ROWS = 50
-"""A source ends early where so many rows are missing at its end, at the pace of those that are there: responses come slower
-towards the end of a window, and none at all of 50 is no chance."""
-
 
 @dataclass(frozen=True)
 class EventHealth:
@@ -30,15 +25,13 @@ class EventHealth:
     Late rows warn: what was read before lacked them, and more may come.
 
     Attributes:
-        definition: The time zone.
+        definition: The arms.
         events: What was counted, now and before.
-        now: The moment of the check.
         wording: How checks are told.
     """
 
     definition: Definition
     events: EventEvidence
-    now: datetime
     wording: HealthWording
 
     def checks(self) -> Iterable[HealthCheck]:
@@ -48,7 +41,7 @@ class EventHealth:
                 yield self._repeats(source)
         changed = {each.source: each for each in self.events.changed}
         for source in self.events.sources:
-            if source.rows:
+            if source.rows or source.source in changed:
                 yield self._late(source, changed.get(source.source))
 
     def _repeats(self, source: SourceEvents) -> HealthCheck:
@@ -79,10 +72,10 @@ class EventHealth:
         return self.wording.part("of_one_in", count=round(1 / source.share))
 
     def _late(self, source: SourceEvents, changed: ChangedRows | None) -> HealthCheck:
-        """Rows that came or went since a first reading; else a source that ends before its windows do."""
+        """Rows that came or went since a first reading, and how far the rows reach."""
         facts = {
             "source": source.source,
-            "newest": self.wording.moment(source.newest) if source.newest else "",
+            "newest": self.wording.moment(source.newest) if source.newest else "-",
             "looked_at": self._looked_at(source),
         }
         if changed is not None and (changed.gained or changed.lost):
@@ -102,20 +95,5 @@ class EventHealth:
                 lost=f"{sum(changed.lost.values()):,}",
                 arms=self.wording.listed(f"{self.wording.arm(arm)} {n:+,}" for arm, n in arms.items()),
             )
-        if self._ends_early(source):
-            return self.wording.told("late_events", "warn", "events_end", None, **facts)
         code = "events_whole" if changed is None else "events_unchanged"
         return self.wording.told("late_events", "pass", code, None, **facts)
-
-    def _ends_early(self, source: SourceEvents) -> bool:
-        """No row for two days and more at the end, where at the pace until then there would have been dozens."""
-        days = [each.day for each in source.counts if each.day is not None]
-        if source.newest is None:
-            return False
-        opens, closes = (
-            datetime.combine(day, time(), self.definition.zone)
-            for day in (min(days), max(days) + timedelta(days=source.window_days))
-        )
-        quiet = min(self.now, closes) - source.newest
-        busy = max(source.newest - opens, timedelta(days=1))
-        return quiet > _QUIET and source.rows * (quiet / busy) >= _EXPECTED_ROWS

@@ -102,7 +102,7 @@ def check_health(
         *OutcomeHealth(definition, measurement, wording, still_entering=still_entering).checks(),
     ]
     if events is not None:
-        checks += EventHealth(definition, events, experiment.now, wording).checks()
+        checks += EventHealth(definition, events, wording).checks()
     checks += DeliveryHealth(definition, measurement, wording).checks()
     checks += PrePeriodHealth(definition, measurement, wording).checks()
     if not assigned.recorded:
