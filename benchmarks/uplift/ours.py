@@ -16,13 +16,14 @@ from uplift.sample import LearningSample, Members
 from uplift.search import NOBODY
 
 KINDS: tuple[PolicyKind, ...] = ("best_single_arm", "by_segment", "tree", "individual")
+MAX_DEPTH = 3
 MIN_MEMBERS_PER_ARM = 300
 
 
 def run_ours(sample: LearningSample, others: Population) -> list[Row]:
     """What ships, and each kind as if it had shipped, on members who were not in the test."""
     started = time.perf_counter()
-    plan = Plan(KINDS, ("joint",), 2, MIN_MEMBERS_PER_ARM * len(sample.arms))
+    plan = Plan(KINDS, ("joint",), MAX_DEPTH, MIN_MEMBERS_PER_ARM * len(sample.arms))
     arena = Arena(sample, plan)
     contest = arena.run()
     gate = run_gate(contest.scores, contest.choices, sample.folds)
