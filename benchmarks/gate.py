@@ -81,7 +81,7 @@ def gate_of(truth: Truth, members: int, seed: int, individual: bool) -> GateResu
     sample = replace(truth, numbers=6).test(members, seed)
     kinds: tuple[PolicyKind, ...] = ("by_segment", "tree", *(("individual",) if individual else ()))
     contest = Arena(sample, Plan(kinds, ("joint",), 2, max(100, members // 20))).run()
-    return run_gate(contest.scores, contest.choices, sample.folds)
+    return run_gate(contest.scores, contest.choices, sample.folds, contest.expected)
 
 
 def power(runs: int, members: int = 20_000) -> Tally:

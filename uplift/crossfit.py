@@ -81,6 +81,11 @@ class Contest:
     learners: Mapping[LearnerName, LearnerRecord]
     favourite: LearnerName | None
 
+    @property
+    def expected(self) -> Array | None:
+        """Shape (n, K): held-out effects of the joint learner, which are calibrated; None where it does not compete."""
+        return self.learners["joint"].effects if "joint" in self.learners else None
+
 
 @dataclass(frozen=True)
 class _FoldPolicy:

@@ -15,6 +15,9 @@ from uplift.rules import PERSONALISED, SIMPLEST_FIRST
 from uplift.sample import Integers
 
 LEVEL = 0.025
+KEPT = 0.95
+"""The part of the best kind's expected gain that a simpler one must keep to be taken instead."""
+
 _DRAWS = 200_000
 
 
@@ -51,13 +54,18 @@ class GateResult:
         return self.chosen.kind in PERSONALISED
 
 
-def run_gate(scores: Array, choices: Mapping[PolicyKind, Integers], folds: int) -> GateResult:
+def run_gate(
+    scores: Array, choices: Mapping[PolicyKind, Integers], folds: int, expected: Array | None = None
+) -> GateResult:
     """Value each kind on held-out members and choose.
 
     A personalised kind is proven where its gain over the best single arm exceeds its standard error by the one-sided
     2.5 % point of the largest of the kinds' statistics (max-t, with the correlation of their gains). Of the proven kinds, the
     simplest that loses at most one standard error against the largest gain, member by member, is chosen; if none is
     proven, the best single arm. Where that is no contact at all, it is called `treat_nobody`.
+
+    In a test of usual size that standard error can be a tenth of all there is to gain. Where effects are expected, a simpler
+    kind must therefore keep 95 % of the best one's gain by them too: they vary far less than scores do.
 
     The folds teach each other's policies, so that without any effect their gains vary more than those of independent members:
     the variance of a personalised kind's gain is raised by n_valued / n_learned = 1 / (folds - 1), in its interval too. With
@@ -67,6 +75,8 @@ def run_gate(scores: Array, choices: Mapping[PolicyKind, Integers], folds: int) 
         scores: Shape (n, K): held-out doubly robust scores.
         choices: Kind to the arm that its fold policies give each member, shape (n,); `best_single_arm` must be there.
         folds: Number of folds of the cross-fitting.
+        expected: Shape (n, K): effects that a calibrated learner expects, by models that have not seen the member; None
+            where there is none, and scores alone tell kinds apart.
     """
     n = len(scores)
     nobody = np.zeros(n, dtype=np.int64)
@@ -90,7 +100,11 @@ def run_gate(scores: Array, choices: Mapping[PolicyKind, Integers], folds: int) 
         )
         for kind, arms in kinds.items()
     )
-    return GateResult(contenders, _choose(contenders, gains, single), float(critical))
+    awaited = None
+    if expected is not None:
+        base = policy_scores(expected, single)
+        awaited = {kind: float((policy_scores(expected, arms) - base).mean()) for kind, arms in kinds.items()}
+    return GateResult(contenders, _choose(contenders, gains, awaited, single), float(critical))
 
 
 def _gain(kind: PolicyKind, gains: Array, folds: int) -> Estimate:
@@ -117,14 +131,22 @@ def max_t_critical(values: Array, alpha: float) -> float:
 
 
 def _choose(
-    contenders: tuple[Contender, ...], gains: Mapping[PolicyKind, Array], single: Integers
+    contenders: tuple[Contender, ...],
+    gains: Mapping[PolicyKind, Array],
+    awaited: Mapping[PolicyKind, float] | None,
+    single: Integers,
 ) -> Contender:
     by_kind = {contender.kind: contender for contender in contenders}
     proven = [contender for contender in contenders if contender.proven]
     if not proven:
         return by_kind["treat_nobody"] if not single.any() else by_kind["best_single_arm"]
     best = max(proven, key=lambda contender: contender.over_single.value)
-    return next(contender for contender in proven if _is_near(gains[contender.kind], gains[best.kind]))
+    return next(
+        contender
+        for contender in proven
+        if _is_near(gains[contender.kind], gains[best.kind])
+        and (awaited is None or awaited[contender.kind] >= KEPT * awaited[best.kind] or contender is best)
+    )
 
 
 def _is_near(gain: Array, best: Array) -> bool:

@@ -80,7 +80,7 @@ def find_policy(experiment: Experiment, value: str | None = None, *, explain: bo
     contest = arena.run()
     experiment.progress("Testing whether effects differ between members")
     heterogeneity = heterogeneity_test(arena.models, arena.binned, plan.min_part)
-    gate = run_gate(contest.scores, contest.choices, sample.folds)
+    gate = run_gate(contest.scores, contest.choices, sample.folds, contest.expected)
     experiment.progress("Fitting the chosen policy on all members")
     rules = {kind: _banded(arena.refit(kind, contest), sample) for kind in contest.choices}
     single = rules["best_single_arm"]

@@ -26,7 +26,7 @@ def run_ours(sample: LearningSample, others: Population) -> list[Row]:
     plan = Plan(KINDS, ("joint",), MAX_DEPTH, MIN_MEMBERS_PER_ARM * len(sample.arms))
     arena = Arena(sample, plan)
     contest = arena.run()
-    gate = run_gate(contest.scores, contest.choices, sample.folds)
+    gate = run_gate(contest.scores, contest.choices, sample.folds, contest.expected)
     shipped = gate.chosen.kind
     rules: dict[PolicyKind, Rule] = {
         shipped: NOBODY if shipped == "treat_nobody" else arena.refit(shipped, contest)

@@ -45,6 +45,13 @@ def test_it_takes_the_simplest_proven_kind_within_one_standard_error(
     assert run_gate(scores, choices, 5).chosen.kind == chosen
 
 
+@pytest.mark.parametrize(("kept", "chosen"), [(0.90, "individual"), (0.97, "tree")])
+def test_a_simpler_kind_keeps_nearly_all_that_is_expected_of_the_best(kept: float, chosen: str) -> None:
+    scores, choices = scores_of({"by_segment": 0.0, "tree": 6.0, "individual": 6.2})
+    expected = np.tile([0.0, 1.0, 1.0, 1.0 + kept, 2.0], (len(scores), 1))
+    assert run_gate(scores, choices, 5, expected).chosen.kind == chosen
+
+
 def test_where_no_contact_is_the_best_single_arm_nobody_is_treated() -> None:
     scores, choices = scores_of({"tree": -3.0})
     assert (
