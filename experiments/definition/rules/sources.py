@@ -21,7 +21,9 @@ def check_sources(draft: Draft) -> Iterator[Problem]:
             yield Problem(("data", name, "event_id"), cause, "delete it, or add `time`")
         elif source.event_id is not None and source.event_id in {source.key, source.time}:
             cause = f"`{source.event_id}` names the member or the moment, which many events may share"
-            yield Problem(("data", name, "event_id"), cause, "name the column that tells each event, or delete it")
+            yield Problem(
+                ("data", name, "event_id"), cause, "name the column that tells each event, or delete it"
+            )
         if source.key != ROW_NUMBER:
             continue
         key: KeyPath = ("data", name, "key")
