@@ -300,4 +300,4 @@ def hashes(folder: Path) -> dict[str, str]:
 
 if __name__ == "__main__":
     url, place, name = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
-    sys.stdout.write(json.dumps(travel(url, place, name, place / "elsewhere")))
+    sys.stdout.write(json.dumps(travel(url, place, name, place / "elsewhere"), default=str))

@@ -190,6 +190,6 @@ def test_a_standalone_cluster_gives_the_same(
         )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert_same(json.loads(done.stdout), json.loads(json.dumps(on_duckdb["stratified"])))
+    assert_same(json.loads(done.stdout), json.loads(json.dumps(on_duckdb["stratified"], default=str)))
     left = sorted(path.name for path in (folder / "elsewhere").iterdir())
     assert left == [".offerwise.lock", "road-stratified"]
