@@ -66,21 +66,19 @@ Days = Annotated[int, Field(gt=0, le=3660)]
 
 _WRITTEN_AS_FRACTION = {"type": "string", "pattern": r"^\s*[0-9]+\s*/\s*[0-9]+\s*$"}
 
+_Exact = Annotated[Fraction, BeforeValidator(exact_fraction), PlainSerializer(str, return_type=str)]
+
 ExactShare = Annotated[
-    Fraction,
-    BeforeValidator(exact_fraction),
+    _Exact,
     Field(gt=0, lt=1),
-    PlainSerializer(str, return_type=str),
     WithJsonSchema(
         {"anyOf": [{"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, _WRITTEN_AS_FRACTION]}
     ),
 ]
 
 ExactPart = Annotated[
-    Fraction,
-    BeforeValidator(exact_fraction),
+    _Exact,
     Field(gt=0, le=1),
-    PlainSerializer(str, return_type=str),
     WithJsonSchema(
         {"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": 1}, _WRITTEN_AS_FRACTION]}
     ),
