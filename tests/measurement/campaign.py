@@ -40,6 +40,28 @@ ASSIGNED = pa.schema(
     ]
 )
 
+
+def ledger_of(
+    arms: Sequence[str],
+    planned: Sequence[datetime],
+    *,
+    segments: Sequence[str] | None = None,
+    propensity: float = 0.5,
+) -> pa.Table:
+    """Members 0, 1, 2, ... with these arms and planned moments, as the ledger holds them."""
+    members = len(arms)
+    columns = {
+        "member": [str(number) for number in range(members)],
+        "arm": arms,
+        "segment": [None] * members if segments is None else segments,
+        "stratum": [""] * members,
+        "batch": [0] * members,
+        "propensity": [propensity] * members,
+        "planned_send_at": planned,
+    }
+    return pa.table(columns, schema=ASSIGNED)
+
+
 HEAD = """
     version: 1
     id: small

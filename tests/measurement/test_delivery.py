@@ -11,8 +11,8 @@ import pytest
 
 from experiments.decision.compliers import complier_effects, delivered_shares
 
-from .campaign import campaign
-from .test_member_units import ASSIGNED, SENT, people, sold
+from .campaign import campaign, ledger_of
+from .test_member_units import SENT, people, sold
 
 ARMS = ("control", "mail", "sms")
 TEXT = """
@@ -41,16 +41,8 @@ MEMBERS = 3_000
 
 
 def drawn() -> pa.Table:
-    columns = {
-        "member": [str(number) for number in range(MEMBERS)],
-        "arm": [ARMS[number % 3] for number in range(MEMBERS)],
-        "segment": [None] * MEMBERS,
-        "stratum": [""] * MEMBERS,
-        "batch": [0] * MEMBERS,
-        "propensity": [1 / 3] * MEMBERS,
-        "planned_send_at": [SENT] * MEMBERS,
-    }
-    return pa.table(columns, schema=ASSIGNED)
+    arms = [ARMS[number % 3] for number in range(MEMBERS)]
+    return ledger_of(arms, [SENT] * MEMBERS, propensity=1 / 3)
 
 
 def receipts(shares: tuple[float, float, float]) -> pa.Table:

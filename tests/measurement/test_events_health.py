@@ -18,8 +18,8 @@ from experiments.health.health import check_health
 from experiments.measurement import event_counts
 from experiments.measurement.event_counts import SourceEvents, count_events
 
-from .campaign import NOW, Campaign, campaign
-from .test_member_units import ASSIGNED, people
+from .campaign import NOW, Campaign, campaign, ledger_of
+from .test_member_units import people
 
 SENT = datetime(2026, 10, 30, 13, tzinfo=UTC)
 TEXT = """
@@ -49,18 +49,9 @@ def text(event_id: str = "", spend: str = SPEND) -> str:
 
 def drawn(members: int) -> pa.Table:
     """Members in turn of mail and control; the second half is planned for the day after."""
-    return pa.table(
-        {
-            "member": [str(number) for number in range(members)],
-            "arm": ["control" if number % 2 else "mail" for number in range(members)],
-            "segment": [None] * members,
-            "stratum": [""] * members,
-            "batch": [0] * members,
-            "propensity": [0.5] * members,
-            "planned_send_at": [SENT + timedelta(days=number >= members / 2) for number in range(members)],
-        },
-        schema=ASSIGNED,
-    )
+    numbers = range(members)
+    planned = [SENT + timedelta(days=number >= members / 2) for number in numbers]
+    return ledger_of(["control" if number % 2 else "mail" for number in numbers], planned)
 
 
 def sales(rows: list[Sale]) -> pa.Table:

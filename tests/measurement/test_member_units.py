@@ -16,7 +16,7 @@ from experiments.data.source_rows import SourceRows
 from experiments.definition.errors import InputError
 from experiments.measurement.events import event_pass
 
-from .campaign import ASSIGNED, campaign
+from .campaign import campaign, ledger_of
 
 SENT = datetime(2026, 10, 30, 13, tzinfo=UTC)
 TEXT = """
@@ -43,18 +43,7 @@ def text(*metrics: str) -> str:
 
 
 def assigned(members: int) -> pa.Table:
-    return pa.table(
-        {
-            "member": [str(number) for number in range(members)],
-            "arm": ["control" if number % 2 else "mail" for number in range(members)],
-            "segment": [None] * members,
-            "stratum": [""] * members,
-            "batch": [0] * members,
-            "propensity": [0.5] * members,
-            "planned_send_at": [SENT] * members,
-        },
-        schema=ASSIGNED,
-    )
+    return ledger_of(["control" if number % 2 else "mail" for number in range(members)], [SENT] * members)
 
 
 def people(members: int, **columns: pa.Array) -> pa.Table:

@@ -23,8 +23,8 @@ from experiments.measurement.open_arms import open_arms
 from experiments.measurement.stage_counts import StageCount, count_stages
 from experiments.measurement.windows import closed_members
 
-from .campaign import HEAD, Campaign, campaign
-from .test_member_units import ASSIGNED, SENT, people, sold
+from .campaign import HEAD, Campaign, campaign, ledger_of
+from .test_member_units import SENT, people, sold
 
 ARMS = ("control", "mail", "sms")
 TEXT = """
@@ -70,16 +70,9 @@ def day_of(number: int) -> int:
 
 def drawn() -> pa.Table:
     numbers = range(MEMBERS)
-    columns = {
-        "member": [str(number) for number in numbers],
-        "arm": [arm_of(number) for number in numbers],
-        "segment": [segment_of(number) for number in numbers],
-        "stratum": [""] * MEMBERS,
-        "batch": [0] * MEMBERS,
-        "propensity": [1 / 3] * MEMBERS,
-        "planned_send_at": [SENT + timedelta(days=day_of(number)) for number in numbers],
-    }
-    return pa.table(columns, schema=ASSIGNED)
+    planned = [SENT + timedelta(days=day_of(number)) for number in numbers]
+    segments = [segment_of(number) for number in numbers]
+    return ledger_of([arm_of(number) for number in numbers], planned, segments=segments, propensity=1 / 3)
 
 
 def sends(numbers: Sequence[int]) -> pa.Table:
