@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from experiments.documents.explanation import ExplainedDraw, Explanation
+from experiments.documents.explanation import ExplainedClosing, ExplainedDraw, Explanation
 from reports.narrator import Narrator
 from reports.tables import Column, Table, row, words
 
 
 def explanation_sentence(narrator: Narrator, found: Explanation) -> str:
-    """The answer in one sentence."""
+    """The answer in one sentence; in a few what becomes of a member whose arm was closed."""
     say = narrator.say
     if found.arm is not None:
-        return say("explanation.assigned", member=found.member, arm=narrator.arm(found.arm), id=found.arm)
+        facts = {"member": found.member, "arm": narrator.arm(found.arm), "id": found.arm}
+        if found.closing is None:
+            return say("explanation.assigned", **facts)
+        return _closed(narrator, found, found.closing, facts)
     if found.refused_by is not None:
         reason = narrator.say_or(f"rule.{found.refused_by}", found.refused_by)
         return say("explanation.refused", member=found.member, reason=reason)
     return say(f"explanation.{found.status}", member=found.member)
+
+
+def _closed(
+    narrator: Narrator, found: Explanation, closing: ExplainedClosing, facts: Mapping[str, str]
+) -> str:
+    say = narrator.say
+    recorded = say("explanation.never_open")
+    if closing.recorded_at is not None:
+        recorded = say("explanation.closing_recorded", at=closing.recorded_at)
+    return say(
+        "explanation.closed_sent" if closing.is_sent else "explanation.closed_left_out",
+        **facts,
+        day=closing.closed_from,
+        recorded=recorded,
+        planned=found.send.planned_send_at if found.send else "",
+    )
 
 
 def rules_table(narrator: Narrator, found: Explanation) -> Table:

@@ -56,6 +56,15 @@ def closes_at(definition: Definition, arm: str) -> datetime | None:
     return None
 
 
+def recorded_closing(experiment: Experiment, arm: str) -> Closing | None:
+    """What `assign` recorded of the closing of an arm; None where it recorded none.
+
+    Raises:
+        OutsideError: The record cannot be read.
+    """
+    return next((each for each in _read(experiment).closings if each.arm == arm), None)
+
+
 def accept_closings(experiment: Experiment) -> None:
     """Refuse a definition that differs from the lock, but record arms that are closed now, and lock the definition with them.
 
@@ -92,18 +101,22 @@ def _locked(experiment: Experiment) -> tuple[ClosedArm, ...]:
 
 def _record(experiment: Experiment, added: tuple[ClosedArm, ...]) -> None:
     """Enter the closings; one that a command entered before it was killed is not entered twice."""
+    record = _read(experiment)
+    at = experiment.now.astimezone(UTC).isoformat(timespec="seconds")
+    sha256 = experiment.definition.origin.sha256
+    new = [Closing(each.arm, each.from_.isoformat(), at, sha256) for each in added]
+    known = {(each.arm, each.closed_from) for each in record.closings}
+    kept = (*record.closings, *(each for each in new if (each.arm, each.closed_from) not in known))
+    write_whole(experiment.workspace.closings, to_json(Closings(record.experiment, kept)))
+
+
+def _read(experiment: Experiment) -> Closings:
     path = experiment.workspace.closings
     try:
-        record = read_document(Closings, path) or Closings(experiment.definition.id)
+        return read_document(Closings, path) or Closings(experiment.definition.id)
     except InputError as error:
         raise OutsideError(
             f"Could not read {path}, the record of arms that were closed",
             "Nothing was changed",
             "Restore it from a backup",
         ) from error
-    at = experiment.now.astimezone(UTC).isoformat(timespec="seconds")
-    sha256 = experiment.definition.origin.sha256
-    new = [Closing(each.arm, each.from_.isoformat(), at, sha256) for each in added]
-    known = {(each.arm, each.closed_from) for each in record.closings}
-    kept = (*record.closings, *(each for each in new if (each.arm, each.closed_from) not in known))
-    write_whole(path, to_json(Closings(record.experiment, kept)))

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from experiments.assignment.closing import closes_at, recorded_closing
 from experiments.assignment.draws import DIGITS, arm_hash, bound
 from experiments.assignment.entering import ranks_units
 from experiments.assignment.entry import entry_day
@@ -25,6 +26,7 @@ from experiments.definition.model import MEMBERS, Definition
 from experiments.definition.origin import dotted
 from experiments.documents.explanation import (
     ArmRange,
+    ExplainedClosing,
     ExplainedDraw,
     ExplainedRule,
     ExplainedTime,
@@ -43,7 +45,7 @@ def explain_assignment(experiment: Experiment, member: str) -> Explanation:
     Raises:
         InputError: The data do not fit the definition, or neither they nor the ledger know the member.
         RefusedError: Arms are recorded, or the definition differs from the one that is locked.
-        OutsideError: The engine fails, or the ledger is damaged.
+        OutsideError: The engine fails, or the ledger or the record of closed arms is damaged.
     """
     definition = experiment.definition
     if definition.assignment.method == "recorded":
@@ -119,7 +121,22 @@ def _with_arm(experiment: Experiment, catalogue: Catalogue, found: Explanation, 
             "assigned_at": _local(definition, drawn["assigned_at"]),
             "draw": _draw(experiment, catalogue, found.member, drawn),
             "send": None if planned is None else _time(definition, found.member, planned),
+            "closing": None if planned is None else _closing(experiment, arm, planned),
         }
+    )
+
+
+def _closing(experiment: Experiment, arm: str, planned: datetime) -> ExplainedClosing | None:
+    definition = experiment.definition
+    closes = closes_at(definition, arm)
+    if closes is None:
+        return None
+    recorded = recorded_closing(experiment, arm)
+    at = None if recorded is None else datetime.fromisoformat(recorded.recorded_at)
+    return ExplainedClosing(
+        closed_from=closes.date().isoformat(),
+        recorded_at=None if at is None else _local(definition, at),
+        is_sent=planned < closes,
     )
 
 

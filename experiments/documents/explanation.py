@@ -60,11 +60,28 @@ class ExplainedTime:
 
 
 @dataclass(frozen=True)
+class ExplainedClosing:
+    """The closing of the member's arm in the middle of the test.
+
+    Attributes:
+        closed_from: The first day of which nobody of the arm is sent to.
+        recorded_at: When `assign` recorded it; None where the arm was closed before anybody was drawn.
+        is_sent: Whether the member is planned for a day before, and so is sent to, and counted beside the control of those days.
+            Else the member is sent nothing and is in no figure.
+    """
+
+    closed_from: str
+    recorded_at: str | None
+    is_sent: bool
+
+
+@dataclass(frozen=True)
 class Explanation:
     """`assign --explain MEMBER`: rules as of the snapshot, by the data of now, and what the ledger holds of the member.
 
     Where members enter day by day, `snapshot` is the member's own day of entry. `under_floor` says whether the member comes first where
-    not everybody can be reached; None where the definition lets nobody. A member who was assigned keeps the arm, whatever the rules say of the member since.
+    not everybody can be reached; None where the definition lets nobody. A member who was assigned keeps the arm, whatever the rules say of the member since;
+    `closing` says what becomes of one whose arm was closed, and is None where it stays open.
     """
 
     experiment: str
@@ -83,4 +100,5 @@ class Explanation:
     assigned_at: str | None = None
     draw: ExplainedDraw | None = None
     send: ExplainedTime | None = None
+    closing: ExplainedClosing | None = None
     schema: str = "offerwise.explanation/1"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from hashlib import md5
 
 import pytest
@@ -12,10 +13,14 @@ from typer.testing import CliRunner
 from experiments.assignment.assignment import assign
 from experiments.assignment.explanation import explain_assignment
 from experiments.definition.errors import InputError, RefusedError
-from experiments.documents.explanation import Explanation
+from experiments.documents.explanation import ExplainedClosing, Explanation
+from experiments.language import Language, Words
 from offerwise.cli import app
+from reports.explanation import explanation_sentence
+from reports.narrator import Narrator
 from tests.assignment import recomputed
-from tests.assignment.campaign import Campaign, members
+from tests.assignment.campaign import NOW, Campaign, members
+from tests.assignment.test_closing import CLOSED_FROM, close, drawn_then_closed, listed, planned_before
 from tests.assignment.test_draw import SALT, ledger_rows
 
 HASH = {"method": "hash", "salt": SALT}
@@ -131,3 +136,43 @@ def test_the_command_draws_nothing(campaign: Campaign, language: str) -> None:
     document = json.loads(answer.stdout)
     assert (document["schema"], document["status"]) == ("offerwise.explanation/1", "assigned")
     assert document["draw"]["digits"] in runner.invoke(app, asked).output.replace("\n", "")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_what_becomes_of_members_whose_arm_was_closed(campaign: Campaign, language: Language) -> None:
+    ledger = drawn_then_closed(campaign)
+    of_a = [key for key, row in ledger.items() if row["arm"] == "a"]
+    early = next(key for key in of_a if planned_before(ledger[key], CLOSED_FROM))
+    late = next(key for key in of_a if not planned_before(ledger[key], CLOSED_FROM))
+    other = next(key for key, row in ledger.items() if row["arm"] == "b")
+    with campaign.open(NOW + timedelta(days=3)) as experiment:
+        narrator = Narrator.of(replace(experiment, words=Words(language)))
+        found = {key: explain_assignment(experiment, key) for key in (early, late, other)}
+    told = {key: explanation_sentence(narrator, each) for key, each in found.items()}
+    assert found[other].closing is None
+    for key, is_sent in ((early, True), (late, False)):
+        closing = found[key].closing
+        assert closing == ExplainedClosing("2026-11-27", "2026-11-26T10:00:00+08:00", is_sent)
+        assert (key in listed(campaign, "a")) is is_sent
+        assert found[key].send is not None
+        for words in ("2026-11-27", "2026-11-26T10:00:00", found[key].send.planned_send_at):
+            assert words in told[key]
+    nothing = {"en": "nothing is sent", "zh": "不发送任何消息"}[language]
+    assert nothing in told[late]
+    assert nothing not in told[early]
+
+
+def test_an_arm_that_was_closed_before_anybody_was_drawn_has_no_record(campaign: Campaign) -> None:
+    campaign.write(members(60))
+    close(campaign)
+    with campaign.open() as experiment:
+        assign(experiment)
+        late = next(
+            key
+            for key, row in ledger_rows(experiment).items()
+            if row["arm"] == "a" and not planned_before(row, CLOSED_FROM)
+        )
+        found = explain_assignment(experiment, late)
+        told = explanation_sentence(Narrator.of(experiment), found)
+    assert found.closing == ExplainedClosing("2026-11-27", None, False)
+    assert "before anybody was drawn" in told
