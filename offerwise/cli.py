@@ -224,10 +224,23 @@ def uplift(
 
 @app.command()
 @with_options
-def rollout(file: File, options: Options) -> None:
+def rollout(
+    file: File,
+    options: Options,
+    accept_unclear: Annotated[
+        bool,
+        typer.Option(
+            "--accept-unclear",
+            help="Release the next step of the ramp though a guardrail is unclear, in the test and in the steps sent so far.",
+        ),
+    ] = False,
+) -> None:
     """Budgeted send lists for the members who were not in the test, with holdout and exploration."""
     with _running(file, options) as run:
-        run.answer(run.journey.rollout())
+        document = run.journey.rollout(accept_unclear=accept_unclear)
+        run.answer(document)
+    if document.ramp_waits:
+        raise typer.Exit(RefusedError.exit_code)
 
 
 @app.command()

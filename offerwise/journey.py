@@ -154,13 +154,13 @@ class Journey:
         write_whole(self.experiment.workspace.document(name), to_json(document))
         return document
 
-    def rollout(self) -> Rollout:
+    def rollout(self, *, accept_unclear: bool = False) -> Rollout:
         """Budgeted send lists for members who were not in the test; see `uplift.rollout.rollout`."""
         from uplift.rollout import rollout
 
         document = self._finish(
             "rollout",
-            rollout(self.experiment),
+            rollout(self.experiment, accept_unclear=accept_unclear),
             lambda tracker, document, files: tracker.log_rollout(self.experiment, document, files),
             reported=True,
         )

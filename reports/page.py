@@ -228,7 +228,7 @@ def _results(narrator: Narrator, analysis: Analysis) -> tuple[Section, ...]:
             charts=metric_charts(narrator, analysis),
             tables=(winner_table(narrator, analysis),),
         ),
-        _section(narrator, "guardrails", tables=(guardrails_table(narrator, analysis),)),
+        _section(narrator, "guardrails", tables=(guardrails_table(narrator, analysis.guardrails),)),
         _section(
             narrator,
             "segments",
@@ -298,7 +298,11 @@ def _afterwards(narrator: Narrator, documents: Documents) -> tuple[Section, ...]
                 sentences=rollout_sentences(rollout),
                 curves=budget_curves(narrator, rollout),
                 tables=(rollout_summary_table(narrator, rollout), rollout_table(narrator, rollout)),
-                folded=(ramp_table(narrator, rollout), limits_table(narrator, rollout)),
+                folded=(
+                    ramp_table(narrator, rollout),
+                    guardrails_table(narrator, rollout.ramp_guardrails, "ramp_guardrails"),
+                    limits_table(narrator, rollout),
+                ),
             )
         )
     return tuple(sections)

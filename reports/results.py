@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from experiments.documents.analysis import (
     Analysis,
@@ -130,13 +131,17 @@ def _with_best_row(narrator: Narrator, line: ComparisonWithBest) -> Row:
     )
 
 
-def guardrails_table(narrator: Narrator, analysis: Analysis) -> Table:
-    """Each guardrail for each arm: what was allowed, what was seen, and whether harm within the limit is ruled out."""
+def guardrails_table(
+    narrator: Narrator,
+    results: Sequence[GuardrailResult],
+    name: Literal["guardrails", "ramp_guardrails"] = "guardrails",
+) -> Table:
+    """Each guardrail for each arm, of a test or of a ramp: the limit, what was seen, and whether harm within the limit is ruled out."""
     say = narrator.say
     return Table(
-        name="guardrails",
-        title=say("guardrails.title"),
-        about=say("guardrails.about"),
+        name=name,
+        title=say(f"{name}.title"),
+        about=say(f"{name}.about"),
         columns=(
             Column(say("column.metric"), align="left"),
             Column(say("column.arm"), align="left"),
@@ -146,7 +151,7 @@ def guardrails_table(narrator: Narrator, analysis: Analysis) -> Table:
             Column(say("column.p_value")),
             Column(say("column.result"), align="left"),
         ),
-        rows=tuple(_guardrail_row(narrator, result) for result in analysis.guardrails),
+        rows=tuple(_guardrail_row(narrator, result) for result in results),
     )
 
 

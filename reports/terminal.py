@@ -234,7 +234,7 @@ def show_analyze(console: Console, analysis: Analysis, experiment: Experiment) -
     _heading(console, narrator.say("terminal.analysis", id=analysis.experiment))
     for table in (
         effects_table(narrator, analysis, by_segment=False),
-        guardrails_table(narrator, analysis),
+        guardrails_table(narrator, analysis.guardrails),
         heterogeneity_table(narrator, analysis),
         segments_table(narrator, analysis),
         factorial_table(narrator, analysis),
@@ -294,6 +294,7 @@ def show_uplift(console: Console, uplift: Uplift, experiment: Experiment) -> Non
 
 def show_rollout(console: Console, rollout: Rollout, experiment: Experiment) -> None:
     """The lists of the rollout and their money."""
+    from reports.results import guardrails_table
     from reports.rollouts import limits_table, ramp_table, rollout_summary_table, rollout_table
 
     narrator = Narrator.of(experiment)
@@ -303,6 +304,7 @@ def show_rollout(console: Console, rollout: Rollout, experiment: Experiment) -> 
         rollout_table(narrator, rollout),
         limits_table(narrator, rollout),
         ramp_table(narrator, rollout),
+        guardrails_table(narrator, rollout.ramp_guardrails, "ramp_guardrails"),
     )
     for table in tables:
         if table is not None:

@@ -278,7 +278,8 @@ class RampStep:
     """One step of the ramp.
 
     `share` is the part of the audience that is reached with it. `released_at` is None until its lists are written; `withdrawn`
-    are members who were drawn for it and were not eligible any more on that day, contacted and held out alike.
+    are members who were drawn for it and were not eligible any more on that day, contacted and held out alike. `accepted_at` is
+    when somebody let it follow though guardrails of the steps before were unclear; None where nobody had to.
     """
 
     step: int
@@ -286,6 +287,7 @@ class RampStep:
     members: int
     released_at: str | None = None
     withdrawn: int | None = None
+    accepted_at: str | None = None
 
 
 @dataclass(frozen=True)
@@ -297,7 +299,8 @@ class Rollout:
     exploration add to `expected_profit`, which is incremental over no contact, with a 95 % prediction interval of what the
     holdout will show. `follows` is the kind of policy, or `winner_by_segment`. `shadow_price` is the profit that one more unit
     of budget would bring, `budget_curve` what every budget would, without and with more; `limits` are stocks and channels.
-    `ramp_guardrails` are those of the steps released so far, each arm against the rollout's own holdout. `classes` tell what those
+    `ramp_guardrails` are those of the steps released so far, each arm against the rollout's own holdout; `ramp_waits` says that the
+    next step waits for somebody to accept that some of them are unclear. `classes` tell what those
     get whom the definition lets come first, and the others.
     """
 
@@ -319,6 +322,7 @@ class Rollout:
     classes: tuple[RolloutClass, ...] = ()
     ramp: tuple[RampStep, ...] = ()
     ramp_guardrails: tuple[GuardrailResult, ...] = ()
+    ramp_waits: bool = False
     next_step: str = ""
     follows: str = "winner_by_segment"
     reasons: tuple[Reason, ...] = ()

@@ -11,11 +11,8 @@ from sqlglot import exp
 from experiments.assignment.assigned import Assigned
 from experiments.audience.audience import Audience
 from experiments.data.catalogue import Catalogue
-from experiments.decision.contrasts import Contrasts
-from experiments.decision.guardrails import judge_comparison
 from experiments.definition.arms import CONTROL
 from experiments.definition.columns import is_reserved
-from experiments.documents.analysis import GuardrailResult
 from experiments.experiment import Experiment
 from experiments.measurement.measurement import Measurement, build_units, measure
 from experiments.measurement.windows import PLANNED, longest_window
@@ -125,20 +122,3 @@ def measure_released(experiment: Experiment, catalogue: Catalogue, audience: Aud
     engine.create(_MEASURED, query)
     assigned = Assigned(_MEASURED, engine.columns(_MEASURED), locked=True, recorded=False)
     return measure(experiment, build_units(experiment, catalogue, assigned))
-
-
-def judge_released(experiment: Experiment, measured: Measurement) -> tuple[GuardrailResult, ...]:
-    """Every guardrail for every arm that is contacted, among the members to whom the policy gives it.
-
-    The rule is the test's: `fail` where the harm is shown to reach the limit. A step that is too small to show either is
-    `unclear`; the test has shown the arm to be harmless, so that this alone does not stop a ramp.
-    """
-    contrasts = Contrasts(measured.metrics)
-    return tuple(
-        judge_comparison(
-            guardrail, arm.id, contrasts.compare(guardrail.metric, arm.id, CONTROL, segment=arm.id)
-        )
-        for guardrail in experiment.definition.goals.guardrails
-        for arm in experiment.definition.offer_arms
-        if measured.members(arm.id, arm.id)
-    )

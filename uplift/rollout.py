@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ from experiments.assignment.ledger import hold
 from experiments.audience.audience import Audience, build_audience, snapshot_of
 from experiments.definition.errors import InputError, RefusedError
 from experiments.definition.policy import Rollout as Settings
-from experiments.documents.analysis import Analysis, GuardrailResult, Reason
+from experiments.documents.analysis import Analysis, Reason
 from experiments.experiment import Experiment
 from experiments.queries import column, named, number, relation
 from uplift.budget import Problem, rollout_limits, sold_out
@@ -26,12 +27,19 @@ from uplift.forecast import forecast
 from uplift.offers import Offers, choose_offers, read_analysis
 from uplift.ramp import (
     RELEASED,
-    judge_released,
     measure_released,
     read_released,
     release,
     released_steps,
     windows_close,
+)
+from uplift.ramp_guardrails import (
+    RampGate,
+    accepted_at,
+    judge_released,
+    record_acceptance,
+    refuse_harm,
+    told_unclear,
 )
 from uplift.rollout_draw import Shares, count_people, draw_people
 from uplift.rollout_ledger import Drawn, ledger_path, read_ledger, write_ledger
@@ -41,14 +49,18 @@ from uplift.sampled_first import told_mix
 from uplift.sentences import PACKAGE
 
 
-def rollout(experiment: Experiment) -> Rollout:
+def rollout(experiment: Experiment, *, accept_unclear: bool = False) -> Rollout:
     """Draw holdout, exploration and offers once, and write one list for each arm of the ramp's first step, or its next.
 
     It follows the proven policy of `uplift`, else the winner of each segment, and offers or explores no arm that the
     definition's rule does not let be rolled out. The members are those who are eligible today (the
     definition's snapshot, where that is later) and were not in the test. A further call draws nobody again: it releases the next
-    step of the ramp once the windows of those before it have closed and none of their guardrails has failed, and before that
+    step of the ramp once the windows of those before it have closed and their guardrails let it, and before that
     writes lists and document anew. A member is in one step, and a step is written once, so that nobody is sent anything twice.
+
+    Args:
+        experiment: The experiment.
+        accept_unclear: Whether the next step follows though a guardrail is unclear that the test has not shown to hold.
 
     Raises:
         RefusedError: The verdict is not `rollout`, nobody is left, exploration alone exceeds the budget or a limit, members
@@ -68,7 +80,7 @@ def rollout(experiment: Experiment) -> Rollout:
         drawn = read_ledger(experiment, offers)
         _refuse_other(experiment, drawn, _mark(offers))
         plan = read_plan(experiment, settings)
-        ramp = work.climb(drawn)
+        ramp = work.climb(drawn, analysis, accept_unclear=accept_unclear)
         lists = work.write_lists(ramp)
     reasons = (
         *evidence.notes,
@@ -77,10 +89,16 @@ def rollout(experiment: Experiment) -> Rollout:
         *_nobody_offered(experiment, drawn),
         *money_reasons(experiment, plan),
         *told_mix(experiment, drawn.classes),
+        *told_unclear(experiment, ramp.gate),
     )
     document = work.document(drawn, plan, {"ledger": ledger_path(experiment), **lists})
     return replace(
-        document, reasons=reasons, ramp=ramp.steps, ramp_guardrails=ramp.guardrails, next_step=ramp.next_step
+        document,
+        reasons=reasons,
+        ramp=ramp.steps,
+        ramp_guardrails=ramp.gate.results,
+        ramp_waits=ramp.waits,
+        next_step=ramp.next_step,
     )
 
 
@@ -89,7 +107,8 @@ class _Ramp:
     """Where the ramp stands after this call."""
 
     steps: tuple[RampStep, ...]
-    guardrails: tuple[GuardrailResult, ...]
+    gate: RampGate
+    waits: bool
     next_step: str
 
     @property
@@ -150,7 +169,7 @@ class _Work:
         keep_plan(experiment, problem, plan, settings)
         write_ledger(self.evidence, offers, Shares.of(settings), plan, exploring, _mark(offers))
 
-    def climb(self, drawn: Drawn) -> _Ramp:
+    def climb(self, drawn: Drawn, analysis: Analysis, *, accept_unclear: bool) -> _Ramp:
         """Release the first step, or the next one where the steps before it allow it.
 
         Raises:
@@ -158,31 +177,54 @@ class _Work:
         """
         experiment, ramp = self.experiment, self.settings.ramp
         done = released_steps(experiment, len(ramp))
-        guardrails: tuple[GuardrailResult, ...] = ()
+        gate, waits = RampGate(), False
         if len(done) < len(ramp) and (not done or self._has_closed(done)):
-            audience = self.audience
             if done:
-                measured = measure_released(experiment, self.evidence.catalogue, audience)
-                guardrails = judge_released(experiment, measured)
-                _refuse_harm(experiment, guardrails)
-            # A step without a member is released together with the next.
-            while len(done) < len(ramp):
-                done = (*done, len(done) + 1)
-                release(experiment, audience, done[-1])
-                if drawn.steps.get(done[-1]):
-                    break
-        found = read_released(experiment, done)
-        steps = []
-        for place, share in enumerate(ramp, start=1):
+                gate = self._judge(analysis)
+                waits = bool(gate.unproven) and not accept_unclear
+            if not waits:
+                done = self._release_next(drawn, done, gate)
+        steps = tuple(self._steps(drawn, done))
+        following = self._waiting(done) if waits else self._next_of(drawn, done)
+        return _Ramp(steps, gate, waits, following)
+
+    def _judge(self, analysis: Analysis) -> RampGate:
+        measured = measure_released(self.experiment, self.evidence.catalogue, self.audience)
+        gate = judge_released(self.experiment, measured, analysis)
+        refuse_harm(self.experiment, gate)
+        return gate
+
+    def _release_next(self, drawn: Drawn, done: tuple[int, ...], gate: RampGate) -> tuple[int, ...]:
+        """Release the next step; one without a member is released together with that after it."""
+        audience = self.audience
+        record_acceptance(self.experiment, len(done) + 1, gate.unproven)
+        while len(done) < len(self.settings.ramp):
+            done = (*done, len(done) + 1)
+            release(self.experiment, audience, done[-1])
+            if drawn.steps.get(done[-1]):
+                break
+        return done
+
+    def _steps(self, drawn: Drawn, done: tuple[int, ...]) -> Iterator[RampStep]:
+        found = read_released(self.experiment, done)
+        for place, share in enumerate(self.settings.ramp, start=1):
             members = drawn.steps.get(place, 0)
-            inside = found.get(place)
             if place not in done:
-                steps.append(RampStep(place, share, members))
+                yield RampStep(place, share, members)
                 continue
+            inside = found.get(place)
             kept = inside[0] if inside else 0
-            at = inside[1].isoformat() if inside else experiment.now.isoformat()
-            steps.append(RampStep(place, share, members, at, members - kept))
-        return _Ramp(tuple(steps), guardrails, self._next_of(drawn, done))
+            at = inside[1].isoformat() if inside else self.experiment.now.isoformat()
+            yield RampStep(place, share, members, at, members - kept, accepted_at(self.experiment, place))
+
+    def _waiting(self, done: tuple[int, ...]) -> str:
+        """What to decide before the next step."""
+        facts = {
+            "step": len(done) + 1,
+            "steps": len(self.settings.ramp),
+            "file": self.experiment.arguments,
+        }
+        return self.experiment.words.say(PACKAGE, "rollout.next_step_waits", **facts)
 
     def _next_of(self, drawn: Drawn, done: tuple[int, ...]) -> str:
         """What comes next; nothing where nobody is contacted in any step."""
@@ -271,25 +313,6 @@ def _offer_rows(offers: Offers, offered: Array, profit: Array, cost: Array) -> t
         for k, arm in enumerate(offers.arms)
         if k and np.any(offered[:, k])
     )
-
-
-def _refuse_harm(experiment: Experiment, guardrails: tuple[GuardrailResult, ...]) -> None:
-    """Stop the ramp where a guardrail has failed."""
-    say = experiment.words.say
-    told = [
-        say(
-            PACKAGE,
-            "rollout.guardrail_failed",
-            metric=each.metric,
-            arm=each.arm,
-            difference=f"{each.difference:.4g}" if each.difference is not None else "?",
-            limit=f"{each.limit:.4g}",
-        )
-        for each in guardrails
-        if each.status == "fail"
-    ]
-    if told:
-        raise RefusedError(told, say(PACKAGE, "rollout.stop_ramp"))
 
 
 def _barred(experiment: Experiment, offers: Offers) -> tuple[Reason, ...]:

@@ -125,7 +125,7 @@ def test_a_p_value_that_does_not_exist_is_left_out_with_the_reason(
     )
     for table, missing in (
         (effects_table(narrator, document, by_segment=False), 2),
-        (guardrails_table(narrator, document), 1),
+        (guardrails_table(narrator, document.guardrails), 1),
         (factorial_table(narrator, document), 2),
     ):
         assert table.rows

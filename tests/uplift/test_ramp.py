@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from experiments.analysis import analyze
 from experiments.definition.errors import RefusedError
+from experiments.documents.storage import read_document
+from offerwise.cli import app
 from tests.uplift.campaign import DEFINITION, NOW, Campaign, keep_analysis
 from uplift.documents import Rollout
+from uplift.ramp_guardrails import AcceptedUnclear
 from uplift.rollout import rollout
 
 CHANGES: dict[str, Any] = {
@@ -30,8 +37,8 @@ CHANGES: dict[str, Any] = {
 }
 
 
-def first_step(campaign: Campaign) -> Rollout:
-    campaign.make(**CHANGES)
+def first_step(campaign: Campaign, changes: Mapping[str, Any] = CHANGES) -> Rollout:
+    campaign.make(**changes)
     with campaign.open() as experiment:
         keep_analysis(experiment, analyze(experiment))
         return rollout(experiment)
@@ -83,6 +90,85 @@ def test_a_step_that_does_harm_stops_the_ramp(tmp_path: Path) -> None:
     assert not list((tmp_path / "runs/planted/rollout").glob("*step2*"))
     complain(campaign, contacted(first, 1), 0.0)
     assert again(campaign).ramp[1].released_at is not None
+
+
+def few_held_out(**decision: str) -> dict[str, Any]:
+    """A first step of some 800 members with so few held out that complaints of 1 in 100 stay unclear."""
+    settings = {"ramp": [0.1, 1.0], "holdout_share": 0.01}
+    rule = {**DEFINITION["decision"]["eligible_if"], **decision}
+    return {**CHANGES, "rollout": settings, "decision": {**DEFINITION["decision"], "eligible_if": rule}}
+
+
+def test_what_the_test_has_shown_holds_while_a_small_step_is_unclear(tmp_path: Path) -> None:
+    campaign = Campaign(tmp_path)
+    first = first_step(campaign, few_held_out(guardrails="all_pass"))
+    complain(campaign, contacted(first, 1), 0.02)
+    second = again(campaign)
+    unclear = {each.arm for each in second.ramp_guardrails if each.status == "unclear"}
+    assert unclear
+    assert (second.ramp_waits, second.ramp[1].accepted_at) == (False, None)
+    assert second.ramp[1].released_at is not None
+    told = [reason.text for reason in second.reasons if reason.code == "guardrail_unclear"]
+    assert len(told) == len(unclear)
+    assert all("The test has shown that it holds" in text for text in told)
+
+
+def unproven_first_step(campaign: Campaign, now: datetime = NOW) -> None:
+    """The test's complaints leave the guardrail unclear, the definition's rule lets such arms be rolled out, and so does the step."""
+    campaign.make(**few_held_out())
+    frame = campaign.frame()
+    arms = campaign.arms_of(frame)
+    chance = np.where(arms > 0, 0.04, np.where(arms == 0, 0.02, 0.0))
+    complained = np.random.default_rng(3).random(len(frame)) < chance
+    frame.assign(complained=complained.astype(int)).to_parquet(campaign.folder / "members.parquet")
+    with campaign.open(now=now) as experiment:
+        analysis = analyze(experiment)
+        keep_analysis(experiment, analysis)
+        first = rollout(experiment)
+    assert {each.status for each in analysis.guardrails} == {"unclear"}
+    complain(campaign, contacted(first, 1), 0.02)
+
+
+def test_what_neither_test_nor_step_has_shown_waits_for_somebody(tmp_path: Path) -> None:
+    campaign = Campaign(tmp_path)
+    unproven_first_step(campaign)
+    waiting = again(campaign)
+    assert waiting.ramp_waits
+    assert waiting.ramp[1].released_at is None
+    assert "--accept-unclear" in waiting.next_step
+    assert any("The test has not shown" in reason.text for reason in waiting.reasons)
+    assert again(campaign, days=2) == waiting
+    assert not list((tmp_path / "runs/planted/rollout").glob("*step2*"))
+    with campaign.open(now=NOW + pd.Timedelta(days=3)) as experiment:
+        second = rollout(experiment, accept_unclear=True)
+    assert second.ramp[1].accepted_at == (NOW + pd.Timedelta(days=3)).isoformat()
+    assert second.ramp[1].released_at is not None
+    assert not second.ramp_waits
+    assert again(campaign, days=4).ramp == second.ramp
+    kept = read_document(AcceptedUnclear, tmp_path / "runs/planted/rollout/accepted-2.json")
+    assert kept is not None
+    assert {each.status for each in kept.guardrails} == {"unclear"}
+
+
+def test_a_command_whose_ramp_waits_shows_the_figures_and_ends_with_3(tmp_path: Path) -> None:
+    campaign = Campaign(tmp_path)
+    unproven_first_step(campaign, now=NOW - pd.Timedelta(days=365))
+    given = ["rollout", str(tmp_path / "planted.yml"), "--out", str(tmp_path / "runs"), "--no-mlflow"]
+    ended = CliRunner().invoke(app, given)
+    assert ended.exit_code == 3
+    for told in ("Guardrails of the steps sent so far", "unclear", "--accept-unclear"):
+        assert told in ended.stdout
+    document = json.loads(CliRunner().invoke(app, [*given, "--json", "--accept-unclear"]).stdout)
+    assert (document["ramp_waits"], document["ramp"][1]["released_at"] is None) == (False, False)
+
+
+def test_nobody_accepts_harm(tmp_path: Path) -> None:
+    campaign = Campaign(tmp_path)
+    complain(campaign, contacted(first_step(campaign), 1), 0.2)
+    with campaign.open(now=NOW + pd.Timedelta(days=1)) as experiment:
+        with pytest.raises(RefusedError, match="complained fails for"):
+            rollout(experiment, accept_unclear=True)
+        assert not list(experiment.workspace.rollout.glob("accepted-*"))
 
 
 def test_who_is_not_eligible_on_the_day_of_a_step_is_left_out_of_it(tmp_path: Path) -> None:
