@@ -7,7 +7,7 @@ members, the search runs over histograms of their scores by pairs (depth 2) or t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -50,7 +50,8 @@ def search_tree(binned: Binned, scores: Array, depth: int, min_leaf: int) -> Nod
     if not 0 <= depth <= 3:
         raise ValueError(f"a policy tree has a depth of 0 to 3; got {depth}")
     centred = scores - scores.mean(axis=1, keepdims=True)
-    weights = np.column_stack([centred, np.ones(len(scores))])
+    # By columns, each of which is summed by itself.
+    weights = np.asfortranarray(np.column_stack([centred, np.ones(len(scores))]))
     if depth == 0 or not binned.features:
         return Leaf(int(centred.sum(axis=0).argmax()))
     if depth == 1:
@@ -58,7 +59,8 @@ def search_tree(binned: Binned, scores: Array, depth: int, min_leaf: int) -> Nod
     if depth == 2:
         return merged(_search_2(binned, weights, min_leaf))
     if len(binned.features) > DEPTH_3_FEATURES:
-        gains = _best_pairs(binned, _pair_histograms(binned, weights), 1, min_leaf).by_root[:, 0]
+        pairs = _Tables(binned.features, weights).pairs()
+        gains = _best_pairs(binned, pairs, 1, min_leaf).by_root[:, 0]
         binned = binned.only(sorted(np.argsort(-gains, kind="stable")[:DEPTH_3_FEATURES].tolist()))
     return merged(_search_3(binned, weights, min_leaf))
 
@@ -73,16 +75,17 @@ def _search_1(binned: Binned, weights: Array, min_leaf: int) -> Node:
 
 
 def _search_2(binned: Binned, weights: Array, min_leaf: int) -> Node:
-    pairs = _best_pairs(binned, _pair_histograms(binned, weights), 1, min_leaf)
+    pairs = _best_pairs(binned, _Tables(binned.features, weights).pairs(), 1, min_leaf)
     return _pair_tree(binned, weights, pairs, 0)
 
 
 def _search_3(binned: Binned, weights: Array, min_leaf: int) -> Node:
-    best, found = _best_pairs(binned, _pair_histograms(binned, weights), 1, min_leaf), None
+    tables = _Tables(binned.features, weights)
+    best, found = _best_pairs(binned, tables.pairs(), 1, min_leaf), None
     value = float(best.value[0])
     for f, feature in enumerate(binned.features):
         splits = len(feature.splits)
-        pairs = _best_pairs(binned, _sides_of(feature, binned, weights), 2 * splits, min_leaf)
+        pairs = _best_pairs(binned, tables.sides_of(f), 2 * splits, min_leaf)
         members = _split_sides(feature.sides, _histogram([feature], weights)[None])[..., -1].ravel()
         allowed = np.where(members >= min_leaf, pairs.value, -np.inf)
         totals = allowed[:splits] + allowed[splits:]
@@ -105,22 +108,42 @@ Histograms = Callable[[int, int], Array]
 """For two features, shape (x, bins of the first, bins of the second, arms + 1): sums of scores, and counts last."""
 
 
-def _pair_histograms(binned: Binned, weights: Array) -> Histograms:
-    def of(g: int, h: int) -> Array:
-        return _histogram([binned.features[g], binned.features[h]], weights)[None]
+@dataclass(frozen=True)
+class _Tables:
+    """Sums of each column of `weights` over the joint bins of features; every set of features is counted once."""
 
-    return of
+    features: Sequence[BinnedFeature]
+    weights: Array
+    counted: dict[tuple[int, ...], Array] = field(default_factory=dict)
 
+    def of(self, *wanted: int) -> Array:
+        """Shape (bins of each feature in turn, columns); a feature that comes twice fills the diagonal."""
+        distinct = tuple(sorted(set(wanted)))
+        if distinct not in self.counted:
+            self.counted[distinct] = _histogram([self.features[f] for f in distinct], self.weights)
+        table = self.counted[distinct]
+        if wanted == distinct:
+            return table
+        bins: dict[int, np.ndarray] = dict(
+            zip(distinct, np.indices(table.shape[:-1], sparse=True), strict=True)
+        )
+        turned = np.zeros((*(self.features[f].size for f in wanted), table.shape[-1]))
+        turned[tuple(bins[f] for f in wanted)] = table
+        return turned
 
-def _sides_of(root: BinnedFeature, binned: Binned, weights: Array) -> Histograms:
-    """Histograms of the two sides of every split of `root`: all left sides, then all right sides."""
+    def pairs(self) -> Histograms:
+        """One problem: all members."""
+        return lambda g, h: self.of(g, h)[None]
 
-    def of(g: int, h: int) -> Array:
-        cube = _histogram([root, binned.features[g], binned.features[h]], weights)
-        left = np.tensordot(root.sides, cube, axes=(1, 0))
-        return np.concatenate([left, cube.sum(axis=0)[None] - left])
+    def sides_of(self, f: int) -> Histograms:
+        """The two sides of every split of a feature: all left sides, then all right sides."""
 
-    return of
+        def of(g: int, h: int) -> Array:
+            cube = self.of(f, g, h)
+            left = np.tensordot(self.features[f].sides, cube, axes=(1, 0))
+            return np.concatenate([left, cube.sum(axis=0)[None] - left])
+
+        return of
 
 
 def _best_pairs(binned: Binned, histograms: Histograms, problems: int, min_leaf: int) -> _BestPairs:
@@ -197,11 +220,15 @@ def _stumps(table: Array, sides: Array, min_leaf: int) -> tuple[Array, np.ndarra
 
 def _histogram(features: Sequence[BinnedFeature], weights: Array) -> Array:
     """Sums of each column of `weights` over the joint bins of some features."""
-    at = features[0].bins.astype(np.int64)
-    for feature in features[1:]:
-        at = at * feature.size + feature.bins
     shape = [feature.size for feature in features]
     cells = int(np.prod(shape))
+    # The narrowest integers, which pass through memory fastest.
+    narrow = np.min_scalar_type(cells - 1)
+    at = features[0].bins.astype(narrow)
+    for feature in features[1:]:
+        at *= narrow.type(feature.size)
+        at += feature.bins
+    at = at.astype(np.intp)
     sums = [np.bincount(at, weights=column, minlength=cells) for column in weights.T[:-1]]
     return np.stack([*sums, np.bincount(at, minlength=cells)], axis=-1).reshape(*shape, weights.shape[1])
 
