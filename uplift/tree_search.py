@@ -140,8 +140,7 @@ class _Tables:
 
         def of(g: int, h: int) -> Array:
             cube = self.of(f, g, h)
-            left = np.tensordot(self.features[f].sides, cube, axes=(1, 0))
-            return np.concatenate([left, cube.sum(axis=0)[None] - left])
+            return np.concatenate(list(_split_sides(self.features[f].sides, cube[None])[0]))
 
         return of
 
@@ -200,7 +199,8 @@ def _offer(
 
 def _split_sides(sides: Array, table: Array) -> Array:
     """From (x, bins, ...) to (x, 2, splits, ...): left of each split, then right."""
-    left = np.moveaxis(np.tensordot(sides, table, axes=(1, 1)), 0, 1)
+    problems, bins, *rest = table.shape
+    left = np.matmul(sides, table.reshape(problems, bins, -1)).reshape(problems, len(sides), *rest)
     return np.stack([left, table.sum(axis=1)[:, None] - left], axis=1)
 
 
