@@ -56,6 +56,7 @@ def assign(experiment: Experiment) -> Assignment:
     folders = ledger_folders(experiment)
     with hold(folders[0], experiment.progress, folders[1:]), ledger.held(experiment.progress):
         accept_closings(experiment)
+        _announce_what_stands(experiment, ledger)
         refuse_before_others(experiment, snapshot_of(experiment))
         catalogue = open_data(experiment)
         audience = build_audience(experiment, catalogue)
@@ -121,8 +122,9 @@ def _add_batch(experiment: Experiment, audience: Audience, ledger: Ledger) -> No
     if not before.exists:
         ledger.prepare()
         write_whole(experiment.workspace.lock, canonical_json(definition))
-    if definition.audience.exclusive_group is not None:
-        _announce(experiment, ledger, definition.audience.exclusive_group)
+    # Before a batch stands, others of the group can find it.
+    _announce(experiment, ledger, definition.origin.sha256)
+    record_folders(experiment)
     experiment.progress(f"Writing {members:,} members to the ledger")
     sha256 = definition.origin.sha256
     query = ledger_rows(
@@ -135,12 +137,17 @@ def _add_batch(experiment: Experiment, audience: Audience, ledger: Ledger) -> No
     ledger.append(query, members=members, definition_sha256=sha256)
 
 
-def _announce(experiment: Experiment, ledger: Ledger, group: str) -> None:
-    """Before a batch stands, others of the group can find it."""
+def _announce_what_stands(experiment: Experiment, ledger: Ledger) -> None:
+    """What has been assigned is announced where it never was, even where this command will add nobody or be refused."""
+    drawn_by = ledger.state().definition_sha256
+    if drawn_by is not None:
+        _announce(experiment, ledger, drawn_by)
+
+
+def _announce(experiment: Experiment, ledger: Ledger, definition_sha256: str) -> None:
     definition = experiment.definition
-    sha256 = definition.origin.sha256
-    ledger.announce(group, window_days=longest_window(definition), definition_sha256=sha256)
-    record_folders(experiment)
+    group, days = definition.audience.exclusive_group, longest_window(definition)
+    ledger.announce(group, window_days=days, definition_sha256=definition_sha256)
 
 
 def _nobody(audience: Audience) -> RefusedError:

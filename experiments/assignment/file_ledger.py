@@ -137,7 +137,7 @@ class FileLedger:
         except OSError as error:
             raise self._unwritten(error) from error
 
-    def announce(self, group: str, *, window_days: int, definition_sha256: str) -> None:
+    def announce(self, group: str | None, *, window_days: int, definition_sha256: str) -> None:
         """Nothing: who can read the ledger can read the lock beside it, which says so."""
 
     def append(self, query: exp.Query, *, members: int, definition_sha256: str) -> None:

@@ -62,13 +62,13 @@ class Ledger(Protocol):
     def prepare(self) -> None:
         """Make its place before anything else of a first assignment, so that its absence tells a loss."""
 
-    def announce(self, group: str, *, window_days: int, definition_sha256: str) -> None:
+    def announce(self, group: str | None, *, window_days: int, definition_sha256: str) -> None:
         """Say in which exclusive group the experiment is and how long it measures, to those who cannot see its folder.
 
-        Call it while it is held, before the first batch.
+        Call it while it is held, before a batch.
 
         Args:
-            group: The exclusive group.
+            group: The exclusive group; None where it is in none, which others know then.
             window_days: The longest outcome window.
             definition_sha256: The lock of the definition.
         """

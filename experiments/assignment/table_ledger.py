@@ -8,13 +8,14 @@ holds the lock under which batches are numbered.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlglot import exp
 
-from experiments.assignment.group_table import GroupMembership, announce
+from experiments.assignment.group_table import GroupMembership, announce, prepare_groups
 from experiments.assignment.ledger import LedgerState, ledger_shape, refuse_loss
 from experiments.definition.errors import OutsideError
 from experiments.engines.protocol import Engine, LastingTables
@@ -75,11 +76,20 @@ class TableLedger:
         return self.tables.held(TABLE, lambda: progress("Waiting for another command that assigns"))
 
     def prepare(self) -> None:
-        """Create the table, and a mark in the experiment's folder that names it."""
+        """Create the table and that of the groups, and a mark in the experiment's folder that names it."""
         self.tables.prepare(TABLE, ledger_shape(), _KEY)
+        prepare_groups(self.tables)
         write_whole(self.workspace.ledger / _MARK, json.dumps({"table": self.place}) + "\n")
 
-    def announce(self, group: str, *, window_days: int, definition_sha256: str) -> None:
+    def drew_by(self, definition_sha256: str) -> bool:
+        """Whether some batch was drawn by this definition."""
+        if not self.tables.exists(TABLE):
+            return False
+        is_drawn = exp.EQ(this=column("definition_sha256"), expression=exp.Literal.string(definition_sha256))
+        found = self._ours(exp.select(column("experiment"))).where(is_drawn).limit(1)
+        return bool(fetch_rows(self.engine, found))
+
+    def announce(self, group: str | None, *, window_days: int, definition_sha256: str) -> None:
         """A row of the table of groups."""
         test = GroupMembership(self.workspace.experiment, definition_sha256, group, window_days)
         announce(self.engine, self.tables, test)
@@ -91,6 +101,23 @@ class TableLedger:
     def _ours(self, query: exp.Select) -> exp.Select:
         ours = exp.EQ(this=column("experiment"), expression=exp.Literal.string(self.workspace.experiment))
         return query.from_(self.tables.qualified(TABLE)).where(ours)
+
+
+def assigned_experiments(engine: Engine, tables: LastingTables) -> Iterator[str]:
+    """Every experiment that has assigned members: a probe of the key for each, since the table may hold many millions of rows.
+
+    Raises:
+        OutsideError: The engine fails.
+    """
+    if not tables.exists(TABLE):
+        return
+    experiment = column("experiment")
+    query = exp.select(experiment).from_(tables.qualified(TABLE)).order_by(experiment.copy()).limit(1)
+    found = fetch_rows(engine, query)
+    while found:
+        yield (last := str(found[0]["experiment"]))
+        is_later = exp.GT(this=experiment.copy(), expression=exp.Literal.string(last))
+        found = fetch_rows(engine, query.where(is_later))
 
 
 def refuse_table(workspace: Workspace) -> None:

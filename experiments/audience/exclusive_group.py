@@ -9,7 +9,7 @@ from sqlglot import exp
 from experiments.assignment.entry import last_entry_day
 from experiments.assignment.ledger_folders import refuse_unseen
 from experiments.audience.as_of import local_midnight
-from experiments.audience.group_tests import GroupTest, other_tests
+from experiments.audience.group_tests import GroupTest, other_tests, unannounced_tests
 from experiments.definition.audience import DAILY
 from experiments.definition.errors import RefusedError
 from experiments.experiment import Experiment
@@ -26,13 +26,15 @@ def members_in_running_tests(experiment: Experiment, snapshot: date) -> list[exp
         One query for each such test, with the key as `member`.
 
     Raises:
-        RefusedError: Tests of the group were drawn beside others that this command does not look at.
+        RefusedError: Tests of the group were drawn beside others that this command does not look at, or of a test nothing tells
+            whether it is in the group.
         OutsideError: The lock or the ledger of another test cannot be read.
     """
     group = experiment.definition.audience.exclusive_group
     if group is None:
         return []
     refuse_unseen(experiment)
+    _refuse_unannounced(experiment, group)
     cool_down = experiment.definition.audience.cool_down_days
     engine = experiment.engine
     opens = engine.instant_literal(local_midnight(experiment.definition, snapshot))
@@ -45,6 +47,22 @@ def members_in_running_tests(experiment: Experiment, snapshot: date) -> list[exp
         query = exp.select(named(column("member"), "member")).from_(relation(name))
         found.append(query.where(exp.GT(this=closes, expression=opens.copy())))
     return found
+
+
+def _refuse_unannounced(experiment: Experiment, group: str) -> None:
+    """Refuse to send to members who may be in a running test of the group without anybody being able to tell."""
+    unknown = unannounced_tests(experiment)
+    if unknown:
+        raise RefusedError(
+            [
+                f"{name} has members in the table of assignments, and nothing tells whether it is in the group {group}: "
+                "it was assigned before tests said so"
+                for name in unknown
+            ],
+            "run `offerwise assign` on each of them once, which says so and moves nobody, or name its folder with --ledgers; of one "
+            "that is over and whose folder is gone, have an administrator run: INSERT INTO offerwise.exclusive_groups "
+            "VALUES ('its id', '', NULL, 0)",
+        )
 
 
 def refuse_before_others(experiment: Experiment, snapshot: date) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from experiments.assignment.file_ledger import FileLedger
-from experiments.assignment.group_table import announced_tests
+from experiments.assignment.group_table import announced_names, announced_tests
 from experiments.assignment.ledger import Ledger
 from experiments.assignment.ledger_folders import ledger_folders
 from experiments.assignment.open_ledger import open_ledger
-from experiments.assignment.table_ledger import TableLedger
+from experiments.assignment.table_ledger import TableLedger, assigned_experiments
 from experiments.definition.errors import OutsideError, RefusedError
 from experiments.engines.protocol import KeepsTables
 from experiments.experiment import Experiment
@@ -62,13 +62,27 @@ def other_tests(experiment: Experiment, group: str) -> tuple[GroupTest, ...]:
     return tuple(found.values())
 
 
+def unannounced_tests(experiment: Experiment) -> tuple[str, ...]:
+    """The other tests in the engine's table of whom nothing tells whether they are in the group: no row of it, and no folder.
+
+    Raises:
+        OutsideError: The engine fails.
+    """
+    engine = experiment.engine
+    if not isinstance(engine, KeepsTables):
+        return ()
+    looked_at = {space.experiment for space in _folders(experiment) if space.lock.is_file()}
+    known = {*looked_at, *announced_names(engine, engine.lasting), experiment.workspace.experiment}
+    return tuple(each for each in assigned_experiments(engine, engine.lasting) if each not in known)
+
+
 def _in_tables(experiment: Experiment, group: str) -> Iterator[GroupTest]:
     engine, own = experiment.engine, experiment.workspace
     if not isinstance(engine, KeepsTables):
         return
     for each in announced_tests(engine, engine.lasting, group):
         ledger = TableLedger(Workspace(own.out, each.experiment), engine, engine.lasting)
-        if each.experiment != own.experiment and ledger.state().definition_sha256 == each.definition_sha256:
+        if each.experiment != own.experiment and ledger.drew_by(each.definition_sha256):
             yield GroupTest(each.experiment, ledger, each.window_days)
 
 

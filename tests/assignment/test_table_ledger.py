@@ -241,15 +241,24 @@ def test_a_user_who_may_not_create_it_is_told_what_to_ask_for(
     with poor.open() as experiment, pytest.raises(OutsideError) as caught:
         assign(experiment)
     assert 'CREATE TABLE IF NOT EXISTS "offerwise"."assignments"' in str(caught.value)
-    asked = str(caught.value).partition("administrator run: ")[2].partition("; and grant")[0]
-    server.execute(asked, DATABASE)  # type: ignore[arg-type]
-    with poor.open() as experiment, pytest.raises(OutsideError, match="SELECT"):
+    grant(caught.value, server)
+    with (
+        poor.open() as experiment,
+        pytest.raises(OutsideError, match=r'"offerwise"\."exclusive_groups"') as then,
+    ):
         assign(experiment)
-    server.execute("GRANT USAGE ON SCHEMA offerwise TO crm", DATABASE)
-    server.execute("GRANT SELECT, INSERT ON offerwise.assignments TO crm", DATABASE)
+    grant(then.value, server)
     with poor.open() as experiment:
         assign(experiment)
     assert len(rows(server)) == 60
+
+
+def grant(asked_for: OutsideError, server: PostgreSQLServer) -> None:
+    """What an administrator does who is shown the message."""
+    asked = str(asked_for).partition("administrator run: ")[2].partition("; and grant")[0]
+    server.execute(asked, DATABASE)  # type: ignore[arg-type]
+    server.execute("GRANT USAGE ON SCHEMA offerwise TO crm", DATABASE)
+    server.execute("GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA offerwise TO crm", DATABASE)
 
 
 def test_a_lost_table_is_not_drawn_anew(campaign: Campaign, server: PostgreSQLServer) -> None:
@@ -354,6 +363,69 @@ def test_tests_of_a_group_see_one_another_from_any_folder(
         with campaign.open(out="d") as experiment:
             plan = Journey(experiment).design()
         assert plan.refused["exclusive_group"] == left_out
+
+
+def before_there_was_a_table_of_groups(campaign: Campaign, server: PostgreSQLServer) -> dict[str, set[str]]:
+    """Two tests, one of the group, each from a folder of its own and without a row that says so; their members."""
+    campaign.write(members(300))
+    for name, out, audience in (("first", "a", GROUP), ("plain", "b", {"snapshot": "2026-11-25"})):
+        campaign.define(id=name, audience=audience, assignment=sized(100))
+        with campaign.open(out=out) as experiment:
+            assign(experiment)
+    server.execute("DROP TABLE offerwise.exclusive_groups", DATABASE)
+    return {name: {str(row[1]) for row in rows(server) if row[0] == name} for name in ("first", "plain")}
+
+
+def test_nobody_is_drawn_beside_tests_that_never_said_in_which_group_they_are(
+    campaign: Campaign, server: PostgreSQLServer
+) -> None:
+    drawn = before_there_was_a_table_of_groups(campaign, server)
+    before = rows(server)
+
+    def third(*ledgers: str) -> None:
+        campaign.define(id="third", audience=GROUP, assignment=sized(None))
+        with campaign.open(out="c", ledgers=ledgers) as experiment:
+            Journey(experiment).design()
+            assign(experiment)
+
+    with pytest.raises(RefusedError) as refused:
+        third()
+    assert [reason.split()[0] for reason in refused.value.reasons] == ["first", "plain"]
+    # That of a test without a group tells, too, that it has none.
+    campaign.define(id="plain", audience={"snapshot": "2026-11-25"}, assignment=sized(100))
+    with campaign.open(out="b") as experiment:
+        assign(experiment)
+    with pytest.raises(RefusedError, match="first has members") as refused:
+        third()
+    assert len(refused.value.reasons) == 1
+    campaign.define(id="first", audience=GROUP, assignment=sized(100))
+    with campaign.open(out="a") as experiment:
+        assign(experiment)
+    assert rows(server) == before
+    third()
+    assert {str(row[1]) for row in rows(server) if row[0] == "third"} == {
+        str(person["会员"]) for person in members(300)
+    } - drawn["first"]
+
+
+def test_a_folder_or_an_administrator_tells_as_well(campaign: Campaign, server: PostgreSQLServer) -> None:
+    drawn = before_there_was_a_table_of_groups(campaign, server)
+    campaign.define(id="third", audience=GROUP, assignment=sized(None))
+    with (
+        campaign.open(out="c", ledgers=["a"]) as experiment,
+        pytest.raises(RefusedError, match="plain has members") as refused,
+    ):
+        assign(experiment)
+    assert len(refused.value.reasons) == 1
+    # Of the group's own test, its next command makes the table even where it is refused.
+    campaign.define(id="first", audience=GROUP, assignment=sized(100))
+    with campaign.open(out="a") as experiment, pytest.raises(RefusedError, match="plain has members"):
+        assign(experiment)
+    statement = str(refused.value).partition("administrator run: ")[2].replace("its id", "plain")
+    server.execute(statement, DATABASE)  # type: ignore[arg-type]
+    campaign.define(id="third", audience=GROUP, assignment=sized(None))
+    with campaign.open(out="c") as experiment:
+        assert assign(experiment).refused["exclusive_group"] == len(drawn["first"])
 
 
 def test_a_test_that_was_announced_and_stopped_keeps_nobody_out(
