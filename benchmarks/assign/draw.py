@@ -3,7 +3,7 @@
     python -m benchmarks.assign.draw MEMBERS THREADS MEMORY hash|stratified
 
 The members and their two columns are those of `benchmarks.assign.peers`, and so are the seven arms; `stratified` ranks them within
-segment and tier. Prints one JSON object: `wall` and `cpu` in seconds of the draw alone, and `members`.
+segment and tier. Members, their segment and stratum, and their arm are kept: others give neither propensities nor times. Prints one JSON object: `wall` and `cpu` in seconds of the draw alone, and `members`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ from experiments.assignment.entering import create_entering
 from experiments.assignment.ledger import ledger_shape
 from experiments.audience.audience import build_audience
 from experiments.data.catalogue import open_data
+from experiments.queries import column
 from offerwise.opening import open_experiment
+
+GIVEN = ("member", "segment", "stratum", "arm")
+"""What others give, too; the ledger has a propensity and a planned time beside it."""
 
 _MEMBERS = """
     COPY (SELECT 'M' || lpad(i::VARCHAR, 9, '0') AS member_id, false AS bought,
@@ -46,7 +50,8 @@ def main(members: str, threads: str, memory: str, method: str) -> None:
             started, before = time.perf_counter(), _cpu()
             create_entering(experiment, audience, "ledger", None, experiment.definition.salt)
             drawn, rows = Draw(experiment, 0, experiment.definition.salt).drawn()
-            experiment.engine.create("drawn_arms", rows)
+            given = exp.select(*map(column, GIVEN)).from_(rows.subquery("rows"))
+            experiment.engine.create("drawn_arms", given)
             took = {"wall": time.perf_counter() - started, "cpu": _cpu() - before}
             count = exp.select(exp.Count(this=exp.Star())).from_("drawn_arms")
             assert experiment.engine.rows(count) == [(drawn,)] == [(int(members),)]
@@ -61,6 +66,8 @@ def _write(folder: Path, members: int, method: str) -> Path:
     del body["send"], body["decision"]
     body["data"] = {"members": {"table": "members.parquet", "key": "member_id"}}
     body["features"], body["design"] = {}, {}
+    offers = {f"offer{place}": {"share": "0.12"} for place in range(6)}
+    body["arms"] = {"control": {"share": "0.28"}, "offers": offers, "channel": body["arms"]["channel"]}
     body["audience"] = {
         "snapshot": body["audience"]["snapshot"],
         "segments": [

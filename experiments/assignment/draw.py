@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from sqlglot import exp
 
@@ -13,6 +14,7 @@ from experiments.assignment.rank_ends import RANK_ENDS, RankedKeys
 from experiments.assignment.send import planned_send_at
 from experiments.assignment.strata import cumulative, rank_bounds
 from experiments.audience.audience import snapshot_of
+from experiments.definition.arms import Arm
 from experiments.experiment import Experiment
 from experiments.queries import coalesce, column, double, fetch_rows, is_null, named, relation
 
@@ -40,13 +42,9 @@ class Draw:
         rows = self._by_rank() if ranks else self._by_hash()
         entered = snapshot_of(experiment)
         planned = planned_send_at(experiment.definition, experiment.engine, column("member"), entered)
-        propensity = exp.Case()
-        for each in experiment.definition.all_arms:
-            is_arm = exp.EQ(this=column("arm"), expression=exp.Literal.string(each.id))
-            propensity = propensity.when(is_arm, double(float(each.share)))
         selected = [
             *map(column, rows.named_selects),
-            named(propensity, "propensity"),
+            named(_propensity(experiment.definition.all_arms), "propensity"),
             named(planned, "planned_send_at"),
         ]
         count = exp.select(named(exp.Count(this=exp.Star()), "members")).from_(relation(ENTERING))
@@ -99,3 +97,16 @@ class Draw:
         for arm, is_before_end in zip(arms, ends, strict=False):
             case = case.when(is_before_end, exp.Literal.string(arm.id))
         return case.else_(exp.Literal.string(arms[-1].id))
+
+
+def _propensity(arms: Sequence[Arm]) -> exp.Expr:
+    """The share of the row's arm; the one that most arms have is left to ELSE."""
+    by_share: dict[Fraction, list[exp.Expr]] = {}
+    for arm in arms:
+        by_share.setdefault(arm.share, []).append(exp.Literal.string(arm.id))
+    usual = max(by_share, key=lambda share: len(by_share[share]))
+    case = exp.Case()
+    for share, names in by_share.items():
+        if share != usual:
+            case = case.when(exp.In(this=column("arm"), expressions=names), double(float(share)))
+    return case.else_(double(float(usual))) if case.args["ifs"] else double(float(usual))

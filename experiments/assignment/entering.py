@@ -49,8 +49,11 @@ def create_entering(
     Raises:
         InputError: Units are ranked within strata, and one has members in several.
     """
-    experiment.engine.create(ENTERING, _entering(experiment, audience, ledger, room, salt))
-    if ranks_units(experiment.definition):
+    definition, engine = experiment.definition, experiment.engine
+    draws_at_once = definition.assignment.method == "hash" and definition.assignment.rerandomise is None
+    keep = engine.defer if draws_at_once and room is None else engine.create
+    keep(ENTERING, _entering(experiment, audience, ledger, room, salt))
+    if ranks_units(definition):
         _refuse_straddling(experiment)
 
 

@@ -162,6 +162,11 @@ class DuckDBEngine(DuckDBBuilders):
         with _in_our_words("Computing in DuckDB"):
             self._run(_temporary("TABLE", name, query))
 
+    def defer(self, name: str, query: exp.Query) -> None:
+        """A view."""
+        with _in_our_words("Computing in DuckDB"):
+            self._run(_temporary("VIEW", name, query))
+
     def columns(self, name: str) -> Mapping[str, ColumnType]:
         """The columns, from an empty result."""
         with _in_our_words("Reading the columns of a relation in DuckDB"):

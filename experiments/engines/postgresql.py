@@ -167,6 +167,10 @@ class PostgreSQLEngine(PostgreSQLBuilders):
         self._remember(query.named_selects)
         self._analyze(name)
 
+    def defer(self, name: str, query: exp.Query) -> None:
+        """Stored: from a view, PostgreSQL would compute an expression once for each of its uses."""
+        self.create(name, query)
+
     def columns(self, name: str) -> Mapping[str, ColumnType]:
         """The columns, from an empty result."""
         with in_our_words("Reading the columns of a relation in PostgreSQL"):

@@ -77,6 +77,12 @@ class Engine(Protocol):
     def create(self, name: str, query: exp.Query) -> None:
         """Compute `query` once into the temporary table `name`, replacing one of that name."""
 
+    def defer(self, name: str, query: exp.Query) -> None:
+        """Like `create`, for what is read once: an engine may leave the computing to whoever reads `name`.
+
+        A name is created or deferred, not both in one session.
+        """
+
     def columns(self, name: str) -> Mapping[str, ColumnType]:
         """The columns of a relation of this session and their types, in their order."""
 

@@ -112,6 +112,10 @@ class _Script:
             exp.Create(this=target, kind="TABLE", replace=True, properties=temporary, expression=query)
         )
 
+    def defer(self, name: str, query: exp.Query) -> None:
+        """Stored: BigQuery has no temporary views."""
+        self.create(name, query)
+
     def columns(self, name: str) -> Mapping[str, ColumnType]:  # noqa: ARG002 - the protocol's
         return cast("Mapping[str, ColumnType]", self.answers.popleft())
 

@@ -206,6 +206,11 @@ class SparkEngine(SparkBuilders):
         if before is not None:
             shutil.rmtree(before, ignore_errors=True)
 
+    def defer(self, name: str, query: exp.Query) -> None:
+        """A view."""
+        with in_our_words("Computing in Spark"):
+            self._typed(query).createOrReplaceTempView(_identifier(name))
+
     def columns(self, name: str) -> Mapping[str, ColumnType]:
         """The columns that Spark's catalogue tells."""
         with in_our_words("Reading the columns of a relation in Spark"):

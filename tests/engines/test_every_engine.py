@@ -259,6 +259,19 @@ def test_a_table_is_computed_once(engine: Engine, tmp_path: Path) -> None:
     assert engine.columns("t")["v"] is ColumnType.INTEGER
 
 
+def test_what_is_deferred_reads_like_a_table_and_is_replaced(engine: Engine) -> None:
+    def texts(*values: str) -> exp.Select:
+        return exp.select("*").from_(exp.values([(each,) for each in values], alias="t", columns=["v"]))
+
+    engine.create("source", texts("盐", "Salt"))
+    for suffix in "ab":
+        joined = exp.Concat(expressions=[column("v"), exp.Literal.string(suffix)])
+        engine.defer("later", exp.select(named(engine.md5_hex(joined), "digits")).from_("source"))
+        expected = sorted((hashlib.md5(f"{text}{suffix}".encode()).hexdigest(),) for text in ("盐", "Salt"))
+        assert sorted(everything(engine, "later")) == expected
+    assert engine.columns("later") == {"digits": ColumnType.TEXT}
+
+
 def test_money_is_added_exactly(module_engine: Engine) -> None:
     engine = module_engine
     amount = exp.cast(column("v"), "DECIMAL(18,2)")

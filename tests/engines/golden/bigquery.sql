@@ -434,20 +434,9 @@ FROM (
     `stratum`,
     `arm`,
     CASE
-      WHEN `arm` = 'control'
+      WHEN `arm` IN ('control')
       THEN CAST('0.28' AS FLOAT64)
-      WHEN `arm` = 'pts500__care'
-      THEN CAST('0.12' AS FLOAT64)
-      WHEN `arm` = 'pts500__urgent'
-      THEN CAST('0.12' AS FLOAT64)
-      WHEN `arm` = 'cpn20__care'
-      THEN CAST('0.12' AS FLOAT64)
-      WHEN `arm` = 'cpn20__urgent'
-      THEN CAST('0.12' AS FLOAT64)
-      WHEN `arm` = 'gift__care'
-      THEN CAST('0.12' AS FLOAT64)
-      WHEN `arm` = 'gift__urgent'
-      THEN CAST('0.12' AS FLOAT64)
+      ELSE CAST('0.12' AS FLOAT64)
     END AS `propensity`,
     CASE
       WHEN (

@@ -435,20 +435,9 @@ FROM (
     "stratum",
     "arm",
     CASE
-      WHEN "arm" = 'control'
+      WHEN "arm" IN ('control')
       THEN CAST('0.28' AS DOUBLE)
-      WHEN "arm" = 'pts500__care'
-      THEN CAST('0.12' AS DOUBLE)
-      WHEN "arm" = 'pts500__urgent'
-      THEN CAST('0.12' AS DOUBLE)
-      WHEN "arm" = 'cpn20__care'
-      THEN CAST('0.12' AS DOUBLE)
-      WHEN "arm" = 'cpn20__urgent'
-      THEN CAST('0.12' AS DOUBLE)
-      WHEN "arm" = 'gift__care'
-      THEN CAST('0.12' AS DOUBLE)
-      WHEN "arm" = 'gift__urgent'
-      THEN CAST('0.12' AS DOUBLE)
+      ELSE CAST('0.12' AS DOUBLE)
     END AS "propensity",
     CASE
       WHEN (
