@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.definition.errors import RefusedError
+from experiments.definition.errors import Fault, InputError, RefusedError, collected
+from experiments.definition.load import load
 from experiments.engines.script import Warehouse
 from experiments.experiment import Experiment
 from experiments.files import DEFAULT_OUT
@@ -86,16 +87,33 @@ def _running(file: Path, options: Options) -> Iterator[Run]:
 def _journey(
     file: Path, options: Options, out: Path, screen: Screen, progress: Progress
 ) -> Iterator[Journey]:
+    tables, ledgers = _read(options, file)
     with open_experiment(
         file,
         engine=options.engine,
         out=out,
         language=options.lang,
-        tables=options.tables,
+        tables=tables,
         progress=progress,
-        ledgers=options.ledger_folders,
+        ledgers=ledgers,
     ) as experiment:
         yield Journey(experiment, None if options.no_mlflow else _tracker(experiment), screen.warn)
+
+
+def _read(options: Options, file: Path) -> tuple[Mapping[str, str], Sequence[Path]]:
+    """What `--table` and `--ledgers` say; where one of them says nothing, with the faults of the file."""
+    faults: list[Fault] = []
+    tables: Mapping[str, str] = {}
+    ledgers: Sequence[Path] = ()
+    with collected(faults):
+        tables = options.tables
+    with collected(faults):
+        ledgers = options.ledger_folders
+    if faults:
+        with collected(faults):
+            load(file)
+        raise InputError(faults)
+    return tables, ledgers
 
 
 def _tracker(experiment: Experiment) -> Tracker:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.audience.exclusion import EXCLUDE_LISTS, EXEMPT_LISTS
-from experiments.definition.errors import Fault, InputError
+from experiments.definition.errors import Fault, InputError, collected
 from experiments.definition.load import load
 from experiments.definition.model import Definition
 from experiments.definition.origin import FILE_ENDINGS
@@ -50,13 +50,17 @@ def open_experiment(
         ledgers: Folders that are `out` of other commands, in which tests of the exclusive group stand, too.
 
     Raises:
-        InputError: The definition, the engine's URL, a name in `tables` or a folder of `ledgers` is wrong.
+        InputError: The definition, a name in `tables`, `out`, a folder of `ledgers` or the engine's URL is wrong.
         OutsideError: The engine cannot be reached.
     """
-    definition = load(Path(file))
-    mapped = _mapped(definition, tables or {})
-    beside = _beside(ledgers)
-    workspace = Workspace(Path(out).absolute(), definition.id)
+    folder, beside = Path(out).absolute(), _absolute(ledgers)
+    faults = [*_of_out(folder), *_of_ledgers(beside)]
+    with collected(faults):
+        definition = load(Path(file))
+        mapped = _mapped(definition, tables or {})
+    if faults:
+        raise InputError(faults)
+    workspace = Workspace(folder, definition.id)
     workspace.sweep()
     connected = connect(engine, files=[*_files(definition, mapped), *beside, workspace.out])
     try:
@@ -95,17 +99,35 @@ def _mapped(definition: Definition, tables: Mapping[str, str]) -> dict[str, str]
     }
 
 
-def _beside(ledgers: Sequence[Path | str]) -> tuple[Path, ...]:
-    """Folders that must be there: of one that is misspelt no test would be seen."""
-    folders = tuple(dict.fromkeys(Path(folder).absolute() for folder in ledgers))
-    missing = [
-        Fault(None, None, "--ledgers", f"there is no folder {folder}", "name a folder that was --out before")
-        for folder in folders
-        if not folder.is_dir()
+def _absolute(folders: Sequence[Path | str]) -> tuple[Path, ...]:
+    return tuple(dict.fromkeys(Path(folder).absolute() for folder in folders))
+
+
+def _of_out(folder: Path) -> list[Fault]:
+    """Inside of an experiment's own folder a second ledger would begin, and its members would be sent to again."""
+    return [_of_one_test("--out", folder)] if _is_of_one_test(folder) else []
+
+
+def _of_ledgers(folders: Sequence[Path]) -> list[Fault]:
+    """Folders must be there and stand above those of the tests: of others no test would be seen."""
+    remedy = "name a folder that was --out before"
+    missing = [folder for folder in folders if not folder.is_dir()]
+    return [
+        *(Fault(None, None, "--ledgers", f"there is no folder {folder}", remedy) for folder in missing),
+        *(_of_one_test("--ledgers", folder) for folder in folders if _is_of_one_test(folder)),
     ]
-    if missing:
-        raise InputError(missing)
-    return folders
+
+
+def _is_of_one_test(folder: Path) -> bool:
+    own = Workspace(folder.parent, folder.name)
+    return own.lock.is_file() or own.ledger.is_dir()
+
+
+def _of_one_test(option: str, folder: Path) -> Fault:
+    cause = f"{folder} is the folder of one test"
+    return Fault(
+        None, None, option, cause, f"name the folder in which it stands, {folder.parent}, as its --out was"
+    )
 
 
 def _files(definition: Definition, mapped: Mapping[str, str]) -> list[Path]:

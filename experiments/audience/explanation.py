@@ -88,7 +88,9 @@ def explain_member(
     rows = fetch_rows(engine, rules.joined(query.from_(found.query.subquery(PROFILE)).where(is_member)))
     if not rows:
         raise InputError.single(
-            f"there is no member `{member}`", "write the key as it stands in the data of `members`"
+            f"there is no member `{member}`",
+            "write the key as it stands in the data of `members`",
+            key="--explain",
         )
     row = rows[0]
     outcomes = []

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,6 +91,15 @@ class InputError(OfferwiseError):
     ) -> InputError:
         """The error of one fault."""
         return cls([Fault(file, line, key, cause, remedy)])
+
+
+@contextmanager
+def collected(faults: list[Fault]) -> Iterator[None]:
+    """Add the faults of an InputError raised inside to a list and go on, so that independent checks tell theirs together."""
+    try:
+        yield
+    except InputError as error:
+        faults += error.faults
 
 
 class RefusedError(OfferwiseError):

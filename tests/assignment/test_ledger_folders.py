@@ -166,6 +166,22 @@ def test_a_folder_that_is_not_there_is_an_error(folders: Campaign) -> None:
         pass
 
 
+def test_the_folder_of_one_test_is_no_folder_of_tests(folders: Campaign) -> None:
+    """No test of the group stands under it, and a ledger that began under it would be a second one."""
+    first = take(folders, "first", "a", size=30)
+    folders.define(id="second", audience=GROUP, assignment={"method": "hash"})
+    for out, ledgers in (("b", ["a/first"]), ("a/first", [])):
+        with (
+            pytest.raises(InputError, match="is the folder of one test; name the folder in which it stands"),
+            folders.open(out=out, ledgers=ledgers),
+        ):
+            pass
+    assert not (folders.folder / "a" / "first" / ".offerwise.lock").exists()
+    with folders.open(out="b", ledgers=["a"]) as experiment:
+        assign(experiment)
+        assert first.isdisjoint(ledger_rows(experiment))
+
+
 def test_the_command_takes_them_from_the_option_or_the_environment(
     folders: Campaign, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

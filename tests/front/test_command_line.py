@@ -43,6 +43,21 @@ def test_a_wrong_definition_ends_with_code_2_and_its_lines(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_faults_of_file_and_options_are_told_together(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    wrong = next(path for path in WRONG if path.stem == "misspelt-key")
+    code, _, err = run(capsys, "assign", wrong, "--out", tmp_path, "--ledgers", tmp_path / "gone")
+    assert (code, len(err.splitlines())) == (2, 2)
+    assert err.startswith("--ledgers: there is no folder ")
+    assert f"{wrong}:" in err
+    for option in (("--table", "orders"), ("--ledgers", " ")):
+        code, _, err = run(capsys, "assign", wrong, "--out", tmp_path, *option)
+        assert (code, len(err.splitlines())) == (2, 2)
+        assert err.startswith(f"{option[0]}: ")
+        assert f"{wrong}:" in err
+
+
 def test_a_wrong_definition_as_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = next(path for path in WRONG if path.stem == "many-at-once")
     code, out, _ = run(capsys, "analyze", path, "--out", tmp_path, "--json")
