@@ -26,15 +26,11 @@ def explanation_sentence(narrator: Narrator, found: Explanation) -> str:
 def _closed(
     narrator: Narrator, found: Explanation, closing: ExplainedClosing, facts: Mapping[str, str]
 ) -> str:
-    say = narrator.say
-    recorded = say("explanation.never_open")
-    if closing.recorded_at is not None:
-        recorded = say("explanation.closing_recorded", at=closing.recorded_at)
-    return say(
+    return narrator.say(
         "explanation.closed_sent" if closing.is_sent else "explanation.closed_left_out",
         **facts,
         day=closing.closed_from,
-        recorded=recorded,
+        recorded=closing.recorded_at,
         planned=found.send.planned_send_at if found.send else "",
     )
 

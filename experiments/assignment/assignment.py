@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from experiments.assignment.balance import balance
-from experiments.assignment.closing import accept_closings
+from experiments.assignment.closing import accept_closings, begin_record
 from experiments.assignment.draw import Draw
 from experiments.assignment.entering import create_entering
 from experiments.assignment.entry import record_entry_day, refuse_day
@@ -121,6 +121,7 @@ def _add_batch(experiment: Experiment, audience: Audience, ledger: Ledger) -> No
         return
     if not before.exists:
         ledger.prepare()
+        begin_record(experiment)
         write_whole(experiment.workspace.lock, canonical_json(definition))
     # Before a batch stands, others of the group can find it.
     _announce(experiment, ledger, definition.origin.sha256)

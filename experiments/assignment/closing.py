@@ -56,13 +56,30 @@ def closes_at(definition: Definition, arm: str) -> datetime | None:
     return None
 
 
-def recorded_closing(experiment: Experiment, arm: str) -> Closing | None:
-    """What `assign` recorded of the closing of an arm; None where it recorded none.
+def recorded_closing(experiment: Experiment, arm: str) -> Closing:
+    """What `assign` recorded of an arm that is closed in the locked definition.
 
     Raises:
-        OutsideError: The record cannot be read.
+        OutsideError: The record cannot be read, or has no such entry.
     """
-    return next((each for each in _read(experiment).closings if each.arm == arm), None)
+    found = next((each for each in _read(experiment).closings if each.arm == arm), None)
+    if found is None:
+        raise _unread(experiment)
+    return found
+
+
+def begin_record(experiment: Experiment) -> None:
+    """Enter what the definition closes before anybody is drawn; call it where the lock is first written.
+
+    Raises:
+        OutsideError: The record cannot be written.
+    """
+    closed = experiment.definition.assignment.closed or ()
+    if closed:
+        _write(experiment, Closings(experiment.definition.id, _entries(experiment, closed)))
+    else:
+        # That of a first command which was killed before anybody was drawn.
+        experiment.workspace.closings.unlink(missing_ok=True)
 
 
 def accept_closings(experiment: Experiment) -> None:
@@ -77,6 +94,7 @@ def accept_closings(experiment: Experiment) -> None:
     changed = differing_keys(experiment)
     refuse_changes([each for each in changed if not each.key.startswith(_KEY)])
     if not changed:
+        _require_record(experiment)
         return
     now, before = experiment.definition.assignment.closed or (), _locked(experiment)
     if now[: len(before)] != before:
@@ -102,21 +120,39 @@ def _locked(experiment: Experiment) -> tuple[ClosedArm, ...]:
 def _record(experiment: Experiment, added: tuple[ClosedArm, ...]) -> None:
     """Enter the closings; one that a command entered before it was killed is not entered twice."""
     record = _read(experiment)
+    known = {(each.arm, each.closed_from) for each in record.closings}
+    new = [each for each in _entries(experiment, added) if (each.arm, each.closed_from) not in known]
+    _write(experiment, Closings(record.experiment, (*record.closings, *new)))
+
+
+def _entries(experiment: Experiment, closed: tuple[ClosedArm, ...]) -> tuple[Closing, ...]:
     at = experiment.now.astimezone(UTC).isoformat(timespec="seconds")
     sha256 = experiment.definition.origin.sha256
-    new = [Closing(each.arm, each.from_.isoformat(), at, sha256) for each in added]
-    known = {(each.arm, each.closed_from) for each in record.closings}
-    kept = (*record.closings, *(each for each in new if (each.arm, each.closed_from) not in known))
-    write_whole(experiment.workspace.closings, to_json(Closings(record.experiment, kept)))
+    return tuple(Closing(each.arm, each.from_.isoformat(), at, sha256) for each in closed)
+
+
+def _require_record(experiment: Experiment) -> None:
+    """Every arm that the lock closes was recorded first: where one is missing, the record was lost."""
+    if experiment.workspace.lock.is_file():
+        for each in experiment.definition.assignment.closed or ():
+            recorded_closing(experiment, each.arm)
+
+
+def _write(experiment: Experiment, record: Closings) -> None:
+    write_whole(experiment.workspace.closings, to_json(record))
 
 
 def _read(experiment: Experiment) -> Closings:
-    path = experiment.workspace.closings
     try:
-        return read_document(Closings, path) or Closings(experiment.definition.id)
+        found = read_document(Closings, experiment.workspace.closings)
     except InputError as error:
-        raise OutsideError(
-            f"Could not read {path}, the record of arms that were closed",
-            "Nothing was changed",
-            "Restore it from a backup",
-        ) from error
+        raise _unread(experiment) from error
+    return found or Closings(experiment.definition.id)
+
+
+def _unread(experiment: Experiment) -> OutsideError:
+    return OutsideError(
+        f"Could not read {experiment.workspace.closings}, the record of arms that were closed",
+        "Nothing was changed",
+        "Restore it from a backup",
+    )

@@ -131,11 +131,10 @@ def _closing(experiment: Experiment, arm: str, planned: datetime) -> ExplainedCl
     closes = closes_at(definition, arm)
     if closes is None:
         return None
-    recorded = recorded_closing(experiment, arm)
-    at = None if recorded is None else datetime.fromisoformat(recorded.recorded_at)
+    recorded_at = datetime.fromisoformat(recorded_closing(experiment, arm).recorded_at)
     return ExplainedClosing(
         closed_from=closes.date().isoformat(),
-        recorded_at=None if at is None else _local(definition, at),
+        recorded_at=_local(definition, recorded_at),
         is_sent=planned < closes,
     )
 

@@ -112,9 +112,12 @@ def _read_lock(experiment: Experiment, space: Workspace) -> Mapping[str, Any] | 
     if not space.lock.is_file() and not FileLedger(space, experiment.engine).is_begun:
         return None
     try:
-        found: Mapping[str, Any] = json.loads(space.lock.read_text(encoding="utf8"))
+        found = json.loads(space.lock.read_text(encoding="utf8"))
     except (OSError, ValueError) as error:
         raise _unread(space.lock) from error
+    # Every lock has both; a text without them would be read as a test in no group.
+    if not isinstance(found, dict) or not isinstance(found.get("metrics"), dict) or "audience" not in found:
+        raise _unread(space.lock)
     return found
 
 

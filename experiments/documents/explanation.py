@@ -65,13 +65,13 @@ class ExplainedClosing:
 
     Attributes:
         closed_from: The first day of which nobody of the arm is sent to.
-        recorded_at: When `assign` recorded it; None where the arm was closed before anybody was drawn.
+        recorded_at: When `assign` recorded it.
         is_sent: Whether the member is planned for a day before, and so is sent to, and counted beside the control of those days.
             Else the member is sent nothing and is in no figure.
     """
 
     closed_from: str
-    recorded_at: str | None
+    recorded_at: str
     is_sent: bool
 
 

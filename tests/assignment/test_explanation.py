@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from experiments.assignment.assignment import assign
 from experiments.assignment.explanation import explain_assignment
-from experiments.definition.errors import InputError, RefusedError
+from experiments.definition.errors import InputError, OutsideError, RefusedError
 from experiments.documents.explanation import ExplainedClosing, Explanation
 from experiments.language import Language, Words
 from offerwise.cli import app
@@ -162,7 +162,9 @@ def test_what_becomes_of_members_whose_arm_was_closed(campaign: Campaign, langua
     assert nothing not in told[early]
 
 
-def test_an_arm_that_was_closed_before_anybody_was_drawn_has_no_record(campaign: Campaign) -> None:
+def test_an_arm_that_was_closed_before_anybody_was_drawn_is_recorded_with_the_draw(
+    campaign: Campaign,
+) -> None:
     campaign.write(members(60))
     close(campaign)
     with campaign.open() as experiment:
@@ -173,6 +175,21 @@ def test_an_arm_that_was_closed_before_anybody_was_drawn_has_no_record(campaign:
             if row["arm"] == "a" and not planned_before(row, CLOSED_FROM)
         )
         found = explain_assignment(experiment, late)
-        told = explanation_sentence(Narrator.of(experiment), found)
-    assert found.closing == ExplainedClosing("2026-11-27", None, False)
-    assert "before anybody was drawn" in told
+    assert found.closing == ExplainedClosing("2026-11-27", "2026-11-25T10:00:00+08:00", False)
+
+
+def test_a_record_of_closings_that_is_lost_or_damaged_is_not_passed_over(campaign: Campaign) -> None:
+    ledger = drawn_then_closed(campaign)
+    of_a = next(key for key, row in ledger.items() if row["arm"] == "a")
+    record = campaign.folder / "runs" / "test-1" / "closings.json"
+    for damaged in ('{"schema": 3', '{"experiment": "test-1", "closings": []}', None):
+        if damaged is None:
+            record.unlink()
+        else:
+            record.write_text(damaged)
+        with campaign.open(NOW + timedelta(days=1)) as experiment:
+            for command in (assign, lambda opened: explain_assignment(opened, of_a)):
+                with pytest.raises(
+                    OutsideError, match=r"closings\.json, the record of arms that were closed"
+                ):
+                    command(experiment)

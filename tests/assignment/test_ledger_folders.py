@@ -116,10 +116,15 @@ def test_one_test_has_one_ledger(folders: Campaign) -> None:
 
 def test_a_lost_lock_is_no_test_that_never_was(folders: Campaign) -> None:
     take(folders, "first", "a", size=30)
-    (folders.folder / "a" / "first" / "definition.lock.json").unlink()
-    for out, ledgers in (("a", []), ("b", ["a"])):
-        with pytest.raises(OutsideError, match="the lock of another test"):
-            take(folders, "second", out, ledgers)
+    lock = folders.folder / "a" / "first" / "definition.lock.json"
+    for damaged in ("{}", "[]", '{"metrics": {}}', "{", None):
+        if damaged is None:
+            lock.unlink()
+        else:
+            lock.write_text(damaged)
+        for out, ledgers in (("a", []), ("b", ["a"])):
+            with pytest.raises(OutsideError, match="the lock of another test"):
+                take(folders, "second", out, ledgers)
 
 
 def test_who_comes_first_may_stand_in_another_folder(folders: Campaign) -> None:
