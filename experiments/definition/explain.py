@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from experiments.definition.draft import Problem
 from experiments.definition.errors import BadValueError
 from experiments.definition.origin import KeyPath
-from experiments.definition.shape import block_at, meanings
+from experiments.definition.shape import block_at, meanings, places_of
 from experiments.definition.suggest import choose, nearest
 
 
@@ -67,6 +67,8 @@ def _discriminator(detail: ErrorDetails) -> str:
     return str(detail["ctx"]["discriminator"]).strip("'")
 
 
+_FEW = 2
+"""A key that stands in more blocks than this, such as `from`, tells nothing of which one was meant."""
 _UNKNOWN_KEY = "there is no such key"
 _MISSING = "is missing"
 
@@ -81,8 +83,7 @@ def _words(detail: ErrorDetails, key_path: KeyPath, data: Mapping[str, Any]) -> 
     """Cause and remedy."""
     kind, value, ctx = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        block = block_at(key_path[:-1], data)
-        return _UNKNOWN_KEY, choose(str(key_path[-1]), meanings(block) if block else (), "key")
+        return _UNKNOWN_KEY, _known_keys(key_path, data)
     if kind == "missing":
         return _missing(detail, key_path, data)
     if kind == "value_error" and isinstance(ctx.get("error"), BadValueError):
@@ -102,6 +103,17 @@ def _words(detail: ErrorDetails, key_path: KeyPath, data: Mapping[str, Any]) -> 
         if kind.startswith(prefix):
             return words(shown(value), ctx)
     return f"{shown(value)} does not fit ({detail['msg']})", "correct the value"
+
+
+def _known_keys(key_path: KeyPath, data: Mapping[str, Any]) -> str:
+    """What was probably meant by an unknown key: one that is like it here, or the same in another block."""
+    key, block = str(key_path[-1]), block_at(key_path[:-1], data)
+    known = meanings(block) if block else {}
+    near, elsewhere = nearest(key, known), places_of(key)
+    if not elsewhere or len(elsewhere) > _FEW:
+        return choose(key, known, "key")
+    meant = [*elsewhere, *([near] if near else [])]
+    return f"did you mean {' or '.join(f'`{each}`' for each in meant)}?"
 
 
 def _missing(detail: ErrorDetails, key_path: KeyPath, data: Mapping[str, Any]) -> tuple[str, str]:

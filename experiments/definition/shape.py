@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -37,6 +37,32 @@ def kinds(block: type[Block]) -> dict[str, Any]:
 def meanings(block: type[Block]) -> dict[str, str]:
     """The keys of a block, as they are written, and what each means."""
     return {field.alias or name: field.description or "" for name, field in block.model_fields.items()}
+
+
+def places_of(key: str) -> tuple[str, ...]:
+    """Where a key may stand in a definition, as dotted paths; `*` stands for a name or a number.
+
+    >>> places_of("event_id")
+    ('data.*.event_id',)
+    """
+    return tuple(dict.fromkeys(path for path in _paths(Definition, ()) if path.rpartition(".")[2] == key))
+
+
+def _paths(kind: Any, at: tuple[str, ...], around: tuple[Any, ...] = ()) -> Iterator[str]:
+    """Every key inside of a type; a block is not looked for inside of itself."""
+    if isinstance(kind, type) and issubclass(kind, Block):
+        for key, inner in () if kind in around else kinds(kind).items():
+            yield ".".join((*at, key))
+            yield from _paths(inner, (*at, key), (*around, kind))
+        return
+    arguments = get_args(kind)
+    if get_origin(kind) is Annotated:
+        yield from _paths(arguments[0], at, around)
+    elif get_origin(kind) in {Union, UnionType}:
+        for option in arguments:
+            yield from _paths(option, at, around)
+    elif arguments and get_origin(kind) is not Literal:
+        yield from _paths(arguments[0 if arguments[-1] is Ellipsis else -1], (*at, "*"), around)
 
 
 def _inside(data: Any, part: str | int) -> Any:
