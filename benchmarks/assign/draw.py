@@ -3,7 +3,7 @@
     python -m benchmarks.assign.draw MEMBERS THREADS MEMORY hash|stratified
 
 The members and their two columns are those of `benchmarks.assign.peers`, and so are the seven arms; `stratified` ranks them within
-segment and tier. Members, their segment and stratum, and their arm are kept: others give neither propensities nor times. Prints one JSON object: `wall` and `cpu` in seconds of the draw alone, and `members`.
+segment and tier. Members, their segment and their arm are kept: others give neither strata nor propensities nor times. Prints one JSON object: `wall` and `cpu` in seconds of the draw alone, and `members`.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from experiments.data.catalogue import open_data
 from experiments.queries import column
 from offerwise.opening import open_experiment
 
-GIVEN = ("member", "segment", "stratum", "arm")
-"""What others give, too; the ledger has a propensity and a planned time beside it."""
+GIVEN = ("member", "segment", "arm")
+"""What others give, too; the ledger has the stratum, the propensity and a planned time beside it."""
 
 _MEMBERS = """
     COPY (SELECT 'M' || lpad(i::VARCHAR, 9, '0') AS member_id, false AS bought,
