@@ -45,7 +45,7 @@ def open_data(experiment: Experiment) -> Catalogue:
 
     Checked are: each column and its type; keys of sources with one row a member, which are unique and never
     missing; the labels of recorded arms; missing values of recorded outcomes; binary outcomes, which are 0 or 1;
-    moments, which lie in the calendar; and that the lists of members can be read.
+    moments, which lie in the calendar; the labels of contacts that are limited; and that the lists of members can be read.
 
     Raises:
         InputError: Something does not fit: every fault at once, each at the definition's line.

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from sqlglot import exp
 
+from experiments.data.contact_labels import check_contact_labels
 from experiments.data.recorded import arm_of_label, recorded_source
 from experiments.data.source_rows import SourceRows
 from experiments.data.source_table import SourceTable
@@ -34,7 +35,7 @@ def check_rows(experiment: Experiment, sources: Mapping[str, SourceTable]) -> li
     if definition.assignment.method == "recorded":
         faults += _check_labels(experiment, rows[recorded_source(definition)])
         faults += _check_outcomes(experiment, rows)
-    return [*faults, *check_values(experiment, rows)]
+    return [*faults, *check_values(experiment, rows), *check_contact_labels(experiment, rows)]
 
 
 def _check_key(experiment: Experiment, name: str, rows: SourceRows) -> Iterator[Fault]:

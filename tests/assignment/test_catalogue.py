@@ -365,3 +365,38 @@ def test_hillstrom_is_validated_within_its_budget(shared: Path, tmp_path: Path) 
     (fault,) = caught.value.faults
     assert "`segment` holds 'Mens E-Mail', which is no arm, in 21,307 rows" in fault.cause
     assert "Men E-Mail" in fault.remedy
+
+
+def test_contacts_that_no_limit_would_count_are_told(campaign: Campaign) -> None:
+    """Capitals and spaces make another label; a label that is like none is the brand's own affair."""
+    labels = [("SMS ", "Care"), ("SMS ", "marketing"), ("sms", "receipt"), ("letter", "care"), (None, "care")]
+    contacts = [
+        {"会员": f"{n:06d}", "sent_at": "2026-11-01 10:00:00", "channel": channel, "kind": kind}
+        for n, (channel, kind) in enumerate(labels)
+    ]
+    policy = {"on": "stage", "stages": {"active": {"days": 30, "care": [1, 2]}}}
+    audience = {
+        "snapshot": "2026-11-25",
+        "contact_caps": [{"channels": ["wecom", "sms"], "max": 2, "days": 30}],
+        "contact_policy": policy,
+    }
+    features = {
+        "last": {"from": "orders", "days_since": "last"},
+        "stage": {"stages": "dormancy", "on": "last"},
+    }
+    strata = {"method": "hash"}
+    campaign.write(members(20), contacts=contacts, audience=audience, features=features, assignment=strata)
+    assert faults(campaign) == [
+        (
+            "audience.contact_caps[0].channels[1]",
+            "`channel` is `SMS ` in 2 rows of contacts, which is not `sms`, so that none of them counts; write `sms` in the data",
+        ),
+        (
+            "audience.contact_policy",
+            "`kind` is `Care` in 1 row of contacts, which is not `care`, so that none of them counts; write `care` in the data",
+        ),
+    ]
+    del audience["contact_policy"], audience["contact_caps"]
+    campaign.define(audience=audience, features=features, assignment=strata)
+    with campaign.open() as experiment:
+        open_data(experiment)
