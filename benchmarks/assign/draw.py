@@ -3,7 +3,8 @@
     python -m benchmarks.assign.draw MEMBERS THREADS MEMORY hash|stratified
 
 The members and their two columns are those of `benchmarks.assign.peers`, and so are the seven arms; `stratified` ranks them within
-segment and tier. Members, their segment and their arm are kept: others give neither strata nor propensities nor times. Prints one JSON object: `wall` and `cpu` in seconds of the draw alone, and `members`.
+segment and tier. Members, their segment and their arm are kept: others give neither strata nor
+propensities nor times. Prints one JSON object: `wall` and `cpu` in seconds of the draw alone, and `members`.
 """
 
 from __future__ import annotations
