@@ -113,7 +113,7 @@ def open_evidence(experiment: Experiment) -> Evidence:
     catalogue = open_data(experiment)
     opened = open_arms(experiment, assigned_members(experiment, catalogue))
     experiment, assigned = opened.experiment, opened.assigned
-    refuse_changes([each for each in assigned.differences if changes_meaning(each.key)])
+    refuse_changes(experiment.words, [each for each in assigned.differences if changes_meaning(each.key)])
     sentences = Sentences(experiment.definition, experiment.words, experiment.arguments)
     experiment.progress("Measuring every member assigned")
     if isinstance(experiment.definition.design.looks, FixedLooks):

@@ -11,12 +11,13 @@ import numpy as np
 from sqlglot import exp
 
 from experiments.assignment.draws import purpose_hash, slot, unit_key
-from experiments.definition.errors import InputError, RefusedError
+from experiments.definition.errors import InputError
 from experiments.definition.model import Definition
 from experiments.definition.policy import Uplift
 from experiments.engines.protocol import ColumnType
 from experiments.experiment import Experiment
 from experiments.queries import as_double, column, is_null, named, relation
+from experiments.refusals import refusal
 from uplift.evidence import Evidence
 from uplift.features import FeatureSpace, Kind
 from uplift.sample import Integers, LearningSample, Members
@@ -208,9 +209,7 @@ def _refuse_few(experiment: Experiment, sample: LearningSample) -> None:
     np.add.at(counts, (sample.fold, sample.arm), 1)
     few = [arm.id for k, arm in enumerate(sample.arms) if counts[:, k].min() < 20]
     if few:
-        raise RefusedError(
-            [
-                f"{', '.join(few)}: fewer than 20 members in one of {sample.folds} folds, too few to learn whom to offer what"
-            ],
-            f"go on with the winner of `offerwise analyze {experiment.arguments}`",
+        file = experiment.arguments
+        raise refusal(
+            experiment.words, "too_few_to_learn", arms=", ".join(few), folds=sample.folds, file=file
         )

@@ -22,11 +22,11 @@ from experiments.audience.features import members_alone, profile
 from experiments.data.catalogue import Catalogue
 from experiments.data.recorded import arm_of_label, recorded_source
 from experiments.definition.columns import is_reserved
-from experiments.definition.errors import RefusedError
 from experiments.definition.lock import Difference
 from experiments.engines.protocol import ColumnType
 from experiments.experiment import Experiment
 from experiments.queries import column, double, fetch_rows, named, number, relation
+from experiments.refusals import refusal
 
 ASSIGNED = "assigned"
 """The alias of the members assigned in queries."""
@@ -87,10 +87,8 @@ def assigned_members(experiment: Experiment, catalogue: Catalogue) -> Assigned:
     if experiment.definition.assignment.method == "recorded":
         return _recorded(experiment, catalogue)
     if not open_ledger(experiment.workspace, experiment.engine).state().exists:
-        raise RefusedError(
-            [f"nobody has been assigned to {experiment.definition.id} under {experiment.workspace.out}"],
-            "run `offerwise assign` first, with the same --out",
-        )
+        name, out = experiment.definition.id, experiment.workspace.out
+        raise refusal(experiment.words, "not_assigned", experiment=name, out=out)
     experiment.progress("Reading the ledger")
     assigned = _from_ledger(experiment, catalogue)
     _refuse_other_arms(experiment, assigned)
@@ -126,7 +124,7 @@ def _refuse_other_arms(experiment: Experiment, assigned: Assigned) -> None:
     query = exp.select(column("arm")).distinct().from_(relation(assigned.relation))
     drawn = {str(row["arm"]) for row in fetch_rows(experiment.engine, query)}
     if drawn - {arm.id for arm in experiment.definition.all_arms}:
-        refuse_changes(assigned.differences)
+        refuse_changes(experiment.words, assigned.differences)
 
 
 def _recorded(experiment: Experiment, catalogue: Catalogue) -> Assigned:

@@ -26,6 +26,7 @@ from experiments.experiment import Experiment
 from experiments.files import write_whole
 from experiments.measurement.windows import longest_window
 from experiments.queries import column, count_where, fetch_rows, named, relation
+from experiments.refusals import refusal
 
 _LEDGER = "ledger"
 _ENTERED = "entered"
@@ -47,10 +48,7 @@ def assign(experiment: Experiment) -> Assignment:
     """
     definition = experiment.definition
     if definition.assignment.method == "recorded":
-        raise RefusedError(
-            [f"{definition.id} has recorded arms, so there is nothing to draw"],
-            "go on with `offerwise analyze`, or write `method: stratified` to draw arms",
-        )
+        raise refusal(experiment.words, "recorded_assign", experiment=definition.id)
     refuse_day(experiment)
     ledger = open_ledger(experiment.workspace, experiment.engine)
     folders = ledger_folders(experiment)
@@ -117,7 +115,7 @@ def _add_batch(experiment: Experiment, audience: Audience, ledger: Ledger) -> No
     members, rows = draw.drawn()
     if members == 0:
         if not before.exists:
-            raise _nobody(audience)
+            raise _nobody(experiment, audience)
         return
     if not before.exists:
         ledger.prepare()
@@ -151,13 +149,10 @@ def _announce(experiment: Experiment, ledger: Ledger, definition_sha256: str) ->
     ledger.announce(group, window_days=days, definition_sha256=definition_sha256)
 
 
-def _nobody(audience: Audience) -> RefusedError:
-    removed = [f"{reason} {count:,}" for reason, count in audience.refused.items() if count]
-    removed_by = f"; removed by {', '.join(removed)}" if removed else ""
-    return RefusedError(
-        [f"none of {audience.members:,} members may enter{removed_by}"],
-        "loosen the audience, or check the data and the snapshot",
-    )
+def _nobody(experiment: Experiment, audience: Audience) -> RefusedError:
+    removed = ", ".join(f"{reason} {count:,}" for reason, count in audience.refused.items() if count)
+    code = "nobody_left" if removed else "nobody_enters"
+    return refusal(experiment.words, code, members=f"{audience.members:,}", removed=removed)
 
 
 def _arms(experiment: Experiment, sampled: int) -> tuple[ArmMembers, ...]:

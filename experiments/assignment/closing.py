@@ -12,12 +12,13 @@ from datetime import UTC, datetime, time
 
 from experiments.assignment.locked import differing_keys, refuse_changes
 from experiments.definition.audience import ClosedArm
-from experiments.definition.errors import InputError, OutsideError, RefusedError
+from experiments.definition.errors import InputError, OutsideError
 from experiments.definition.lock import canonical_json
 from experiments.definition.model import Definition
 from experiments.documents.storage import read_document, to_json
 from experiments.experiment import Experiment
 from experiments.files import write_whole
+from experiments.refusals import refusal
 
 _KEY = "assignment.closed"
 
@@ -92,21 +93,19 @@ def accept_closings(experiment: Experiment) -> None:
         OutsideError: The lock or the record cannot be read or written.
     """
     changed = differing_keys(experiment)
-    refuse_changes([each for each in changed if not each.key.startswith(_KEY)])
+    refuse_changes(experiment.words, [each for each in changed if not each.key.startswith(_KEY)])
     if not changed:
         _require_record(experiment)
         return
     now, before = experiment.definition.assignment.closed or (), _locked(experiment)
     if now[: len(before)] != before:
-        refuse_changes(changed)
+        refuse_changes(experiment.words, changed)
     today = experiment.now.astimezone(experiment.definition.zone).date()
     added = now[len(before) :]
     over = [each for each in added if each.from_ < today]
     if over:
-        raise RefusedError(
-            [f"{each.arm} is closed from {each.from_}, and this is {today}" for each in over],
-            "close it from today or a later day: of the days before, messages have gone out and outcomes are known",
-        )
+        days = [{"arm": each.arm, "day": each.from_, "today": today} for each in over]
+        raise refusal(experiment.words, "closed_late", days)
     _record(experiment, added)
     write_whole(experiment.workspace.lock, canonical_json(experiment.definition))
 

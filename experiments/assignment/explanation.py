@@ -21,7 +21,7 @@ from experiments.assignment.strata import cumulative, rank_bounds
 from experiments.audience.audience import snapshot_of
 from experiments.audience.explanation import MemberRules, explain_member
 from experiments.data.catalogue import Catalogue, open_data
-from experiments.definition.errors import InputError, RefusedError
+from experiments.definition.errors import InputError
 from experiments.definition.model import MEMBERS, Definition
 from experiments.definition.origin import dotted
 from experiments.documents.explanation import (
@@ -35,6 +35,7 @@ from experiments.documents.explanation import (
 )
 from experiments.experiment import Experiment
 from experiments.queries import Row, all_of, column, count_where, fetch_rows, named, relation
+from experiments.refusals import refusal
 
 _LEDGER = "ledger"
 
@@ -49,11 +50,8 @@ def explain_assignment(experiment: Experiment, member: str) -> Explanation:
     """
     definition = experiment.definition
     if definition.assignment.method == "recorded":
-        raise RefusedError(
-            [f"{definition.id} has recorded arms, so Offerwise drew none that it could explain"],
-            "ask the system that drew them",
-        )
-    refuse_changes(differing_keys(experiment))
+        raise refusal(experiment.words, "recorded_explain", experiment=definition.id)
+    refuse_changes(experiment.words, differing_keys(experiment))
     catalogue = open_data(experiment)
     drawn = _ledger_row(experiment, member)
     entered = None if drawn is None else entry_day(definition, drawn["planned_send_at"])

@@ -10,9 +10,10 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from experiments.definition.errors import OutsideError, RefusedError
+from experiments.definition.errors import OutsideError
 from experiments.experiment import Experiment
 from experiments.files import write_whole
+from experiments.refusals import refusal
 
 _SCHEMA = "offerwise.ledgers/1"
 _RECORD = ".offerwise.ledgers.json"
@@ -43,13 +44,13 @@ def refuse_unseen(experiment: Experiment) -> None:
         other: folder for folder in folders for other in _recorded(folder).get(group, ()) if other not in seen
     }
     if missing:
-        raise RefusedError(
-            [
-                f"tests of the group {group} under {folder} were drawn beside those under {other}, which this command does not look at"
-                for other, folder in missing.items()
-            ],
-            f"give {' '.join(f'--ledgers {other}' for other in missing)}; of a folder that is gone for good, "
-            f"delete the name in {_RECORD}",
+        raise refusal(
+            experiment.words,
+            "unseen_folder",
+            [{"other": other, "folder": folder} for other, folder in missing.items()],
+            group=group,
+            options=" ".join(f"--ledgers {other}" for other in missing),
+            record=_RECORD,
         )
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from experiments.assignment.open_ledger import open_ledger
-from experiments.definition.errors import OutsideError, RefusedError
+from experiments.definition.errors import OutsideError
 from experiments.definition.lock import Difference, canonical_json, differences
 from experiments.experiment import Experiment
+from experiments.language import Words
+from experiments.refusals import refusal
 
 _LONGEST = 80
 
@@ -32,22 +34,23 @@ def differing_keys(experiment: Experiment) -> tuple[Difference, ...]:
         ) from error
 
 
-def refuse_changes(changed: Sequence[Difference]) -> None:
+def refuse_changes(words: Words, changed: Sequence[Difference]) -> None:
     """Refuse to go on by a definition that differs from the lock.
 
     Raises:
         RefusedError: Some key differs; each is named with both of its values.
     """
     if changed:
-        raise RefusedError(
+        raise refusal(
+            words,
+            "changed",
             [
-                f"{each.key} was {_shown(each.old)} when arms were drawn and is {_shown(each.new)} now"
+                {"key": each.key, "old": _shown(words, each.old), "new": _shown(words, each.new)}
                 for each in changed
             ],
-            "restore the definition, or give the changed experiment an id of its own",
         )
 
 
-def _shown(value: object) -> str:
-    text = "absent" if value is None else str(value)
+def _shown(words: Words, value: object) -> str:
+    text = words.say("experiments", "refused.absent") if value is None else str(value)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."

@@ -14,13 +14,14 @@ from experiments.assignment.draw import Draw
 from experiments.assignment.entering import ENTERING
 from experiments.audience.audience import Audience
 from experiments.definition.audience import Rerandomise
-from experiments.definition.errors import OutsideError, RefusedError
+from experiments.definition.errors import OutsideError
 from experiments.engines.protocol import Engine
 from experiments.experiment import Experiment
 from experiments.files import write_whole
 from experiments.inference.moments import Array
 from experiments.inference.rerandomisation import imbalance, largest_imbalance
 from experiments.queries import as_double, coalesce, column, double, fetch_rows, named, relation
+from experiments.refusals import refusal
 
 
 @dataclass(frozen=True)
@@ -96,10 +97,7 @@ def rerandomise(
             accepted = Accepted(salt, number + 1, found, limit, names)
             write_whole(experiment.workspace.rerandomisation, json.dumps(asdict(accepted), indent=1) + "\n")
             return salt
-    raise RefusedError(
-        [f"none of {settings.max_draws} draws had an imbalance of at most {limit:.3g}"],
-        "accept a larger part of the draws, allow more of them, or name fewer covariates",
-    )
+    raise refusal(experiment.words, "never_alike", draws=settings.max_draws, limit=f"{limit:.3g}")
 
 
 def _beside(rows: exp.Select, audience: Audience, names: Sequence[str]) -> exp.Select:

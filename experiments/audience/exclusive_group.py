@@ -14,6 +14,7 @@ from experiments.definition.audience import DAILY
 from experiments.definition.errors import RefusedError
 from experiments.experiment import Experiment
 from experiments.queries import coalesce, column, named, relation
+from experiments.refusals import refusal
 
 
 def members_in_running_tests(experiment: Experiment, snapshot: date) -> list[exp.Select]:
@@ -53,16 +54,8 @@ def _refuse_unannounced(experiment: Experiment, group: str) -> None:
     """Refuse to send to members who may be in a running test of the group without anybody being able to tell."""
     unknown = unannounced_tests(experiment)
     if unknown:
-        raise RefusedError(
-            [
-                f"{name} has members in the table of assignments, and nothing tells whether it is in the group {group}: "
-                "it was assigned before tests said so"
-                for name in unknown
-            ],
-            "run `offerwise assign` on each of them once, which says so and moves nobody, or name its folder with --ledgers; of one "
-            "that is over and whose folder is gone, have an administrator run: INSERT INTO offerwise.exclusive_groups "
-            "VALUES ('its id', '', NULL, 0)",
-        )
+        tests = [{"experiment": name} for name in unknown]
+        raise refusal(experiment.words, "unknown_group", tests, group=group)
 
 
 def refuse_before_others(experiment: Experiment, snapshot: date) -> None:
@@ -77,22 +70,19 @@ def refuse_before_others(experiment: Experiment, snapshot: date) -> None:
     if not audience.yields_to or audience.exclusive_group is None:
         return
     found = {test.experiment: test for test in other_tests(experiment, audience.exclusive_group)}
-    behind = []
-    for other in audience.yields_to:
-        if other not in found:
-            where = ", ".join(map(str, (experiment.workspace.out, *experiment.ledgers)))
-            behind.append(
-                f"{other} comes first in the group {audience.exclusive_group}, and has assigned nobody under {where}"
-            )
-        elif _is_behind(found[other], snapshot):
-            behind.append(
-                f"{other} comes first in the group {audience.exclusive_group}, and has not assigned the members of {snapshot} yet"
-            )
-    if behind:
-        raise RefusedError(
-            behind,
-            "run `offerwise assign` on it first, name its folder with --ledgers, or take it out of `audience.yields_to`",
-        )
+    words, group = experiment.words, audience.exclusive_group
+    where = ", ".join(map(str, (experiment.workspace.out, *experiment.ledgers)))
+    absent = [{"other": other} for other in audience.yields_to if other not in found]
+    behind = [
+        {"other": name} for name in audience.yields_to if name in found and _is_behind(found[name], snapshot)
+    ]
+    refusals = [
+        *([refusal(words, "not_yet_assigned", absent, group=group, where=where)] if absent else []),
+        *([refusal(words, "not_yet_this_day", behind, group=group, day=snapshot)] if behind else []),
+    ]
+    if refusals:
+        told = [reason for each in refusals for reason in each.reasons]
+        raise RefusedError(told, refusals[0].next_step)
 
 
 def _is_behind(test: GroupTest, day: date) -> bool:

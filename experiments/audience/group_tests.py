@@ -14,10 +14,11 @@ from experiments.assignment.ledger import Ledger
 from experiments.assignment.ledger_folders import ledger_folders
 from experiments.assignment.open_ledger import open_ledger
 from experiments.assignment.table_ledger import TableLedger, assigned_experiments
-from experiments.definition.errors import OutsideError, RefusedError
+from experiments.definition.errors import OutsideError
 from experiments.engines.protocol import KeepsTables
 from experiments.experiment import Experiment
 from experiments.files import Workspace
+from experiments.refusals import refusal
 
 
 @dataclass(frozen=True)
@@ -97,10 +98,7 @@ def _folders(experiment: Experiment) -> Iterator[Workspace]:
 def _refuse_second_folder(experiment: Experiment, space: Workspace) -> None:
     """One test has one ledger: a second one would draw its members again."""
     if FileLedger(space, experiment.engine).is_begun:
-        raise RefusedError(
-            [f"{space.experiment} has assigned members under {space.out} already"],
-            f"give --out {space.out}, or give this test an id of its own",
-        )
+        raise refusal(experiment.words, "second_folder", experiment=space.experiment, out=space.out)
 
 
 def _read_lock(experiment: Experiment, space: Workspace) -> Mapping[str, Any] | None:

@@ -6,12 +6,13 @@ from experiments.assignment.assigned import Assigned, assigned_members
 from experiments.assignment.open_ledger import open_ledger
 from experiments.data.catalogue import Catalogue, open_data
 from experiments.decision.sentences import PACKAGE, Sentences
-from experiments.definition.errors import InputError, RefusedError
+from experiments.definition.errors import InputError
 from experiments.design.history import past_members
 from experiments.documents.analysis import Reason
 from experiments.documents.simulation import SimulatedRate, Simulation, Source
 from experiments.experiment import Experiment
 from experiments.measurement.measurement import build_units, measure
+from experiments.refusals import refusal
 from experiments.simulation.judge import LEVEL, judge_rates
 from experiments.simulation.parallel import run_trials
 from experiments.simulation.planting import Planting, plan_planting
@@ -108,10 +109,7 @@ def _members(experiment: Experiment) -> tuple[MemberSample, Source]:
     limit = min(definition.assignment.sample_size or LARGEST_SAMPLE, LARGEST_SAMPLE)
     found = _sample(experiment, catalogue, past_members(experiment, catalogue), limit)
     if found is None or not found.members:
-        raise RefusedError(
-            [f"nobody has outcomes to simulate {definition.id} with"],
-            "wait until every window has closed, or give sources that reach back before the snapshot",
-        )
+        raise refusal(experiment.words, "nothing_to_simulate", experiment=definition.id)
     return found, "history"
 
 
