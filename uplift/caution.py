@@ -4,6 +4,9 @@ A member who gets arm k instead of the best single arm s adds its expected gain 
 the variance of its estimate, v being the variance of the arms' doubly robust scores. A sum of gains over the root of its
 variance is largest where exactly the departures with g / (v_k + v_s) above some c are kept (the argument of Neyman and
 Pearson; a mean less its standard error is what Swaminathan and Joachims 2015 maximise). Where the whole gain is clear, c is 0.
+
+The margins c (v_k + v_s) are taken from the effects of an individual policy, and from the scores that trees and segment tables
+are learned from: a leaf or a segment departs where its mean gain exceeds the margin.
 """
 
 from __future__ import annotations
@@ -15,7 +18,6 @@ import numpy as np
 
 from uplift.features import Array
 from uplift.learners import EffectModel
-from uplift.rules import Individual
 from uplift.sample import LearningSample, Members
 
 CLEAR = 4.0
@@ -83,8 +85,7 @@ class Caution:
         ratio = gain * math.sqrt(self.members / spread) if spread > 0 else 0.0
         return ratio, float((arm != self.single).mean())
 
-    def individual(self, model: EffectModel, members: Members) -> Individual:
-        """The individual policy of a learner, cautious by what the model expects of the first of `members`."""
+    def margins_of(self, model: EffectModel, members: Members) -> Array:
+        """`margins` by what a learner expects of the first of `members`."""
         few = np.arange(min(len(members), _JUDGED))
-        margins = self.margins(model.effects(members.rows(few).codes))
-        return Individual(model, margins=tuple(margins.tolist()))
+        return self.margins(model.effects(members.rows(few).codes))

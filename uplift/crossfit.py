@@ -20,8 +20,8 @@ from uplift.evaluation import policy_value
 from uplift.features import Array
 from uplift.learners import EffectModel, fit_learner
 from uplift.rules import Individual, Rule, learn_segments, learn_single, learn_tree
-from uplift.sample import Integers, LearningSample
-from uplift.scores import WORKERS, CrossFit, half_way
+from uplift.sample import Flags, Integers, LearningSample
+from uplift.scores import WORKERS, CrossFit, lean_on_effects
 
 # A tree of depth 3 searches triples of features, which coarser bins keep affordable.
 _BINS = {1: 32, 2: 32, 3: 16}
@@ -42,7 +42,7 @@ class Plan:
 
     Attributes:
         kinds: Kinds of policy.
-        learners: Learners behind the individual policy. Without any, trees are learned from scores alone.
+        learners: Learners behind the individual policy. Without any, trees and tables are learned from scores alone, without caution.
         max_depth: Depth of a tree.
         min_part: Members that a leaf or a segment needs.
     """
@@ -107,6 +107,7 @@ class Arena:
     _learners: dict[tuple[LearnerName, tuple[int, ...]], EffectModel] = field(
         default_factory=dict, init=False
     )
+    _margins: dict[tuple[LearnerName, tuple[int, ...]], Array] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self.models = CrossFit(self.sample)
@@ -151,10 +152,10 @@ class Arena:
         with _one_thread_each():
             if kind == "individual":
                 assert contest.favourite is not None
-                return self._cautious(self._learner(contest.favourite), everybody, contest.learning)
+                return self._cautious(contest.favourite, everybody, contest.learning)
             return self._learn(kind, everybody, contest.learning)
 
-    def relearn(self, kind: PolicyKind, contest: Contest, rows: np.ndarray) -> Rule:
+    def relearn(self, kind: PolicyKind, contest: Contest, rows: Flags) -> Rule:
         """The policy of a kind, learned from the members `rows` (shape (n,), boolean) as if there were no others.
 
         The smallest part shrinks with them.
@@ -173,13 +174,19 @@ class Arena:
             self._learners[key] = fit_learner(name, sample, self.models.model(*left_out))
         return self._learners[key]
 
-    def _cautious(self, model: EffectModel, rows: np.ndarray, scores: Array) -> Individual:
-        """The individual policy of a learner of the members `rows`; what departures cost is told by their scores."""
-        learned, folds = self.sample.rows(rows), self.sample.folds
-        valued_on = len(self.sample) * (folds - 1) / folds
-        return Caution.of(learned, learn_single(scores[rows]).arm, valued_on).individual(
-            model, learned.members
-        )
+    def _margins_of(self, name: LearnerName, rows: Flags, scores: Array, *left_out: int) -> Array:
+        """What a member must gain to depart to each arm, by a learner of the members `rows` and the noise of their scores."""
+        key = (name, left_out)
+        if key not in self._margins:
+            learned, folds = self.sample.rows(rows), self.sample.folds
+            valued_on = len(self.sample) * (folds - 1) / folds
+            caution = Caution.of(learned, learn_single(scores[rows]).arm, valued_on)
+            self._margins[key] = caution.margins_of(self._learner(name, *left_out), learned.members)
+        return self._margins[key]
+
+    def _cautious(self, name: LearnerName, rows: Flags, scores: Array, *left_out: int) -> Individual:
+        margins = self._margins_of(name, rows, scores, *left_out)
+        return Individual(self._learner(name, *left_out), margins=tuple(margins.tolist()))
 
     def _fold_rules(
         self, fold: int, records: Mapping[LearnerName, LearnerRecord]
@@ -198,18 +205,18 @@ class Arena:
             found["individual"] = individual
         return found
 
-    def _learn(self, kind: PolicyKind, rows: np.ndarray, scores: Array, *left_out: int) -> Rule:
+    def _learn(self, kind: PolicyKind, rows: Flags, scores: Array, *left_out: int) -> Rule:
         sample, plan = self.sample, self.plan
-        if kind == "by_segment":
-            return learn_segments(
-                scores[rows], sample.members.segment[rows], len(sample.segments), plan.min_part
-            )
+        learned = scores[rows]
+        if kind == "best_single_arm":
+            return learn_single(learned)
+        if plan.learners and kind == "tree":
+            learned = lean_on_effects(learned, self._learner("joint", *left_out), sample.members.codes[rows])
+        if plan.learners:
+            learned = learned - self._margins_of("joint", rows, scores, *left_out)
         if kind == "tree":
-            learned = scores[rows]
-            if plan.learners:
-                learned = half_way(learned, self._learner("joint", *left_out), sample.members.codes[rows])
             return learn_tree(learned, self.binned.rows(rows), plan.max_depth, plan.min_part)
-        return learn_single(scores[rows])
+        return learn_segments(learned, sample.members.segment[rows], len(sample.segments), plan.min_part)
 
     def _individual(
         self, fold: int, scores: Array, records: Mapping[LearnerName, LearnerRecord]
@@ -222,7 +229,7 @@ class Arena:
         if len(records) == 1:
             records[name].effects[held_out] = effects
             records[name].seconds += time.perf_counter() - started
-        rule = self._cautious(model, ~held_out, scores)
+        rule = self._cautious(name, ~held_out, scores, fold)
         return _FoldPolicy(rule, rule.arms_of(effects))
 
     def _best_learner(

@@ -23,6 +23,7 @@ WORKERS = 2
 """Models that are fitted at the same time."""
 
 _PREDICTED = 100_000
+_OF_SCORES = 0.25
 
 
 def doubly_robust(prediction: Array, arm: Integers, value: Array, propensity: Array) -> Array:
@@ -67,12 +68,12 @@ def steady_scores(prediction: Prediction, sample: LearningSample) -> Array:
     )
 
 
-def half_way(scores: Array, model: EffectModel, codes: Array) -> Array:
-    """Scores to learn a tree from, of shape (n, K): half way from doubly robust scores to a learner's effects.
+def lean_on_effects(scores: Array, model: EffectModel, codes: Array) -> Array:
+    """Scores to learn a tree from, of shape (n, K): a quarter doubly robust scores, three quarters a learner's effects.
 
     Scores of single members are mostly noise, which deep trees fit; effects of a learner have little, and nothing of what it
-    has not found. Halved, the noise has a quarter of its variance, and what the learner has missed still counts. Effects of
-    100,000 members, taken at equal distances, stand for those of all.
+    has not found. At a quarter the noise has a sixteenth of its variance, and what the learner has missed still tells splits
+    apart. Effects of 100,000 members, taken at equal distances, stand for those of all.
 
     Args:
         scores: Shape (n, K): doubly robust.
@@ -80,8 +81,8 @@ def half_way(scores: Array, model: EffectModel, codes: Array) -> Array:
         codes: Shape (n, features): the same members.
     """
     some = np.unique(np.linspace(0, len(scores) - 1, min(len(scores), _PREDICTED)).astype(np.int64))
-    found = np.asarray((scores - scores[:, :1]) / 2)
-    found[some] += model.effects(codes[some]) * (len(scores) / len(some) / 2)
+    found = np.asarray((scores - scores[:, :1]) * _OF_SCORES)
+    found[some] += model.effects(codes[some]) * ((1 - _OF_SCORES) * len(scores) / len(some))
     return found
 
 
