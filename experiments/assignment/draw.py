@@ -109,4 +109,4 @@ def _propensity(arms: Sequence[Arm]) -> exp.Expr:
     for share, names in by_share.items():
         if share != usual:
             case = case.when(exp.In(this=column("arm"), expressions=names), double(float(share)))
-    return case.else_(double(float(usual))) if case.args["ifs"] else double(float(usual))
+    return case.else_(double(float(usual))) if len(by_share) > 1 else double(float(usual))

@@ -88,6 +88,17 @@ def test_hash_arms_equal_the_contract(campaign: Campaign) -> None:
     assert {row["stratum"] for row in ledger.values()} == {""}
 
 
+@pytest.mark.parametrize("method", ["hash", "stratified"])
+def test_arms_of_equal_shares_have_them_as_propensity(campaign: Campaign, method: str) -> None:
+    arms = {"control": {"share": "1/2"}, "offers": {"a": {"share": "1/2"}}}
+    strata = {"strata": ["segment"]} if method == "stratified" else {}
+    campaign.write(members(60), arms=arms, assignment={"method": method, "salt": SALT, **strata})
+    with campaign.open() as experiment:
+        assign(experiment)
+        ledger = ledger_rows(experiment)
+    assert {(row["arm"], row["propensity"]) for row in ledger.values()} == {("control", 0.5), ("a", 0.5)}
+
+
 def test_a_sample_is_the_lowest_hashes_and_takes_nobody_once_it_is_full(campaign: Campaign) -> None:
     people = members(500)
     keys = [str(person["会员"]) for person in people]
