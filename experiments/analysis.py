@@ -68,7 +68,7 @@ def _look(
     """Conclude at a look, and enter it into its ledger unless the experiment is invalid; nothing was shown before."""
     ledger = LookLedger(experiment.workspace)
     book = ledger.read()
-    look = find_look(experiment.definition, measurement, book, experiment.now)
+    look = find_look(experiment.definition, measurement, book, experiment.now, experiment.words)
     document = _conclude(experiment, assigned, measurement, health, look)
     if (
         isinstance(look, Look)

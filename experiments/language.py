@@ -34,6 +34,10 @@ class Words:
         return sentences(package, self.language)[code].format(**facts)
 
 
+ENGLISH = Words()
+"""Where nobody says which language people read."""
+
+
 @lru_cache(maxsize=16)
 def sentences(package: str, language: Language) -> Mapping[str, str]:
     """All sentences of one room in one language, by `table.code`."""

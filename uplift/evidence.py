@@ -135,7 +135,7 @@ def _at_last_look(
         then = replace(experiment, now=datetime.fromisoformat(book.looks[-1].taken_at))
     units = build_units(then, catalogue, closed_members(then, assigned))
     measurement = measure(then, units, assigned)
-    look = look_already_taken(experiment.definition, measurement, book, then.now)
+    look = look_already_taken(experiment.definition, measurement, book, then.now, experiment.words)
     return Evidence(experiment, catalogue, assigned, units, measurement, sentences, look)
 
 

@@ -9,7 +9,6 @@ from functools import cached_property
 
 from experiments.assignment.entry import is_entry_over
 from experiments.decision.look_ledger import LookBook, LookPlan
-from experiments.definition.errors import RefusedError
 from experiments.definition.goals import FixedLooks, GroupSequentialLooks
 from experiments.definition.model import Definition
 from experiments.documents.analysis import LookTaken
@@ -18,7 +17,9 @@ from experiments.inference.comparison import Comparison
 from experiments.inference.corrections import interval_level
 from experiments.inference.looks import AnytimeComparison, GroupSequentialBounds, RepeatedComparison
 from experiments.inference.sequential import nominal_level
+from experiments.language import ENGLISH, Words
 from experiments.measurement.measurement import Measurement
+from experiments.refusals import refusal
 
 NEAR = 0.02
 """A planned look is due from this much information before its fraction; it spends what was reached, not what was planned."""
@@ -121,7 +122,11 @@ class NotDue:
 
 
 def find_look(
-    definition: Definition, measurement: Measurement, book: LookBook | None, now: datetime
+    definition: Definition,
+    measurement: Measurement,
+    book: LookBook | None,
+    now: datetime,
+    words: Words = ENGLISH,
 ) -> Look | NotDue | None:
     """The look that may be taken of what is measured now; None for a fixed design, which has no ledger of looks.
 
@@ -136,6 +141,7 @@ def find_look(
         measurement: The members whose windows have closed.
         book: The looks that were taken; None before the first.
         now: When the look is taken.
+        words: The user's language, for what is refused.
 
     Raises:
         RefusedError: The looks so far were taken by another plan, at more information than there is now, or the last
@@ -144,7 +150,7 @@ def find_look(
     if isinstance(definition.design.looks, FixedLooks):
         return None
     plan = LookPlan.of(definition)
-    _require_same_plan(definition, plan, book)
+    _require_same_plan(definition, plan, book, words)
     planned = planned_by_arm(definition, measurement) if book is None else book.planned
     matured = {arm: measurement.members(arm) for arm in planned}
     information = min(matured[arm] / planned[arm] if planned[arm] > 0 else 0.0 for arm in planned)
@@ -155,7 +161,7 @@ def find_look(
         earlier, taken_at = past[: again.number - 1], datetime.fromisoformat(again.taken_at)
         path = _path(earlier, again.information)
         return Look(again.number, path, matured, plan, planned, again.final, taken_at, earlier)
-    _require_open(definition, past, information)
+    _require_open(definition, past, information, words)
     if information <= 0 or not _is_due(definition, past, information, final=final):
         return NotDue(information, _next_planned(definition, information), past)
     path = _path(past, information)
@@ -163,22 +169,24 @@ def find_look(
 
 
 def look_already_taken(
-    definition: Definition, measurement: Measurement, book: LookBook | None, now: datetime
+    definition: Definition,
+    measurement: Measurement,
+    book: LookBook | None,
+    now: datetime,
+    words: Words = ENGLISH,
 ) -> Look | None:
     """The look at what is measured that `analyze` took; None for a fixed design.
 
     Raises:
         RefusedError: These members were not looked at: a look is taken, and paid for, by `analyze` alone.
     """
-    look = find_look(definition, measurement, book, now)
+    look = find_look(definition, measurement, book, now, words)
     if look is None:
         return None
     if book is not None and isinstance(look, Look) and look.number <= len(book.looks):
         return look
-    raise RefusedError(
-        [f"what {definition.id} shows now was not looked at yet, and its looks are counted"],
-        f"Run `offerwise analyze {definition.origin.path}` first, when a look is due",
-    )
+    file = definition.origin.path
+    raise refusal(words, "not_looked_at", experiment=definition.id, file=file)
 
 
 def planned_by_arm(definition: Definition, measurement: Measurement) -> dict[str, float]:
@@ -233,38 +241,25 @@ def _next_planned(definition: Definition, information: float) -> float | None:
     return next((at for at in looks.at if at > information + NEAR), 1.0)
 
 
-def _require_same_plan(definition: Definition, plan: LookPlan, book: LookBook | None) -> None:
+def _require_same_plan(definition: Definition, plan: LookPlan, book: LookBook | None, words: Words) -> None:
     if book is None or book.plan == plan:
         return
     place = definition.origin.place(("design", "looks"))
     changed = ", ".join(plan.differing(book.plan))
-    raise RefusedError(
-        [
-            f"{place.file}:{place.line}: design.looks: {len(book.looks)} looks were taken by another plan, which "
-            f"differs in {changed}"
-        ],
-        "Put the definition back as it was: error that was spent by one plan cannot be counted by another",
-    )
+    where = f"{place.file}:{place.line}"
+    raise refusal(words, "other_look_plan", place=where, looks=len(book.looks), keys=changed)
 
 
-def _require_open(definition: Definition, past: tuple[LookTaken, ...], information: float) -> None:
+def _require_open(
+    definition: Definition, past: tuple[LookTaken, ...], information: float, words: Words
+) -> None:
     """Refuse a look after the final one, and one at less information than was looked at already."""
     if not past or not isinstance(definition.design.looks, GroupSequentialLooks):
         return
     last = past[-1]
+    facts = {"look": last.number, "experiment": definition.id}
     if last.final:
-        raise RefusedError(
-            [
-                f"look {last.number} of {definition.id} was the final one, and members have been added since: "
-                "no error is left to spend on them"
-            ],
-            "Keep the answer of the final look, or test anew with a new definition",
-        )
+        raise refusal(words, "after_final_look", [facts])
     if information < last.information:
-        raise RefusedError(
-            [
-                f"look {last.number} of {definition.id} read {last.information:.1%} of the planned information, "
-                f"and now there is {information:.1%}: members are missing, or the clock was set back"
-            ],
-            "Restore the data that the last look read",
-        )
+        read = {"read": f"{last.information:.1%}", "now": f"{information:.1%}"}
+        raise refusal(words, "less_than_last_look", [{**facts, **read}])
