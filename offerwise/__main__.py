@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NoReturn
 
 from experiments.definition.errors import InputError, OfferwiseError
+from experiments.language import ENGLISH, Words
 from offerwise.screen import Screen
 
 INTERRUPTED = 130
@@ -19,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     from offerwise.cli import app
 
     given = list(sys.argv[1:] if arguments is None else arguments)
-    screen, debug = Screen("--json" in given), "--debug" in given
+    screen, debug = Screen("--json" in given, _words(given)), "--debug" in given
     try:
         app(args=given, prog_name="offerwise")
     except OfferwiseError as error:
@@ -27,23 +29,27 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             traceback.print_exception(error)
         screen.error(error)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("Interrupted; nothing was half-written. Run the same command again.\n")
-        sys.exit(INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - a user is told in words; --debug shows the rest
         if debug:
             traceback.print_exception(error)
-        sys.stderr.write(
-            f"Offerwise itself failed ({type(error).__name__}); nothing was half-written. "
-            "Run the same command with --debug and report what it shows.\n"
-        )
+        screen.tell("own_fault", error=type(error).__name__)
         sys.exit(OWN_FAULT)
     except SystemExit as ended:
+        # What Typer makes of Ctrl-C, without a word.
+        if ended.code == INTERRUPTED:
+            screen.tell("interrupted")
         wrong = _wrong_command_line(ended)
         if wrong is not None:
             screen.error_document(wrong)
         raise
     sys.exit(0)
+
+
+def _words(given: Sequence[str]) -> Words:
+    """The language that the command line asks for, read before it is known to be right."""
+    asked = [after for option, after in pairwise(given) if option == "--lang"]
+    asked += [each.partition("=")[2] for each in given if each.startswith("--lang=")]
+    return Words("zh") if "zh" in asked else ENGLISH
 
 
 def _wrong_command_line(ended: SystemExit) -> InputError | None:

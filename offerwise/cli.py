@@ -78,7 +78,7 @@ class Run:
 
 @contextmanager
 def _running(file: Path, options: Options) -> Iterator[Run]:
-    screen = Screen(options.as_json)
+    screen = Screen(options.as_json, Words(options.lang))
     with screen.progress() as progress, _journey(file, options, options.out, screen, progress) as journey:
         yield Run(journey, screen)
 
@@ -274,8 +274,8 @@ def demo(
     from offerwise.demo.journey import run_demo
     from reports.terminal import show
 
-    screen = Screen(options.as_json)
     words = Words(options.lang)
+    screen = Screen(options.as_json, words)
 
     def tell(document: Shown, experiment: Experiment) -> None:
         with standard_output():

@@ -15,7 +15,10 @@ from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from experiments.definition.errors import InputError, OfferwiseError, OutsideError, RefusedError
 from experiments.documents.storage import to_json
+from experiments.language import ENGLISH, Words
 from experiments.progress import Progress, silent
+
+_PACKAGE = "offerwise"
 
 
 @dataclass(frozen=True)
@@ -24,9 +27,11 @@ class Screen:
 
     Attributes:
         as_json: Whether standard output carries one JSON document and nothing else.
+        words: The language in which people are told what happened.
     """
 
     as_json: bool
+    words: Words = ENGLISH
 
     @property
     def people(self) -> Console:
@@ -53,12 +58,21 @@ class Screen:
 
     def warn(self, words: str) -> None:
         """Say on standard error what was left out of an answer."""
-        sys.stderr.write(f"Warning: {words}\n")
+        self.tell("warning", words=words)
 
     def error(self, error: OfferwiseError) -> None:
         """Say what went wrong: in people's words on standard error, and as a JSON document when asked for."""
         sys.stderr.write(f"{error}\n")
+        if isinstance(error, InputError):
+            self.tell("faults")
+        elif isinstance(error, OutsideError):
+            self.tell("outside")
         self.error_document(error)
+
+    def tell(self, code: str, **facts: object) -> None:
+        """Say one of the screen's own sentences on standard error; nothing where the language needs none."""
+        if told := self.words.say(_PACKAGE, f"screen.{code}", **facts):
+            sys.stderr.write(f"{told}\n")
 
     def error_document(self, error: OfferwiseError) -> None:
         """Print what went wrong as a JSON document, if that is what was asked for and somebody can take it."""

@@ -13,7 +13,7 @@ from decision.campaign import define
 from experiments.decision.sentences import Sentences
 from experiments.language import Language, Words
 
-PACKAGES = ("experiments", "uplift", "reports", "offerwise.demo")
+PACKAGES = ("experiments", "uplift", "reports", "offerwise", "offerwise.demo")
 
 
 def sentences(package: str, language: str) -> dict[str, str]:

@@ -58,6 +58,29 @@ def test_faults_of_file_and_options_are_told_together(
         assert f"{wrong}:" in err
 
 
+def test_errors_are_explained_in_the_language_of_the_reader(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lines of faults stay as scripts read them; what they consist of is told below."""
+    wrong = next(path for path in WRONG if path.stem == "many-at-once")
+    _, _, english = run(capsys, "validate", wrong, "--out", tmp_path)
+    for option in (["--lang", "zh"], ["--lang=zh"]):
+        code, _, chinese = run(capsys, "validate", wrong, "--out", tmp_path, *option)
+        assert code == 2
+        lines = chinese.splitlines()
+        assert lines[:-1] == english.splitlines()
+        assert "文件:行号: 键: 错在哪里; 怎么办" in lines[-1]
+    monkeypatch.setattr("offerwise.cli.open_experiment", interrupted)
+    for language, told in (("en", "Interrupted; nothing"), ("zh", "已中断")):
+        code, _, err = run(capsys, "validate", SOUND, "--out", tmp_path, "--lang", language)
+        assert (code, told in err) == (130, True)
+
+
+def interrupted(*_: object, **__: object) -> None:
+    """As if the reader pressed Ctrl-C."""
+    raise KeyboardInterrupt
+
+
 def test_a_wrong_definition_as_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = next(path for path in WRONG if path.stem == "many-at-once")
     code, out, _ = run(capsys, "analyze", path, "--out", tmp_path, "--json")
