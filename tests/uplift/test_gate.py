@@ -52,6 +52,16 @@ def test_a_simpler_kind_keeps_nearly_all_that_is_expected_of_the_best(kept: floa
     assert run_gate(scores, choices, 5, expected).chosen.kind == chosen
 
 
+@pytest.mark.parametrize("folds", [2, 5, 10])
+def test_folds_that_teach_each_other_make_the_gain_less_sure(folds: int) -> None:
+    scores, choices = scores_of({"tree": 3.0})
+    gains = scores[:, 2] - scores[:, 1]
+    found = {each.kind: each.over_single for each in run_gate(scores, choices, folds).contenders}
+    plain = gains.var(ddof=1) / len(gains)
+    assert found["tree"].value == pytest.approx(gains.mean())
+    assert found["tree"].std_error ** 2 == pytest.approx(plain * (1 + 1 / (folds - 1)))
+
+
 def test_where_no_contact_is_the_best_single_arm_nobody_is_treated() -> None:
     scores, choices = scores_of({"tree": -3.0})
     assert (
