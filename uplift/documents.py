@@ -257,6 +257,20 @@ class RolloutClass:
 
 
 @dataclass(frozen=True)
+class OtherMix:
+    """What weighing those who come first and the others as they are in the rollout changes of `expected_profit`, which does not.
+
+    `low` and `high` bound `shift` at 95 %, by the test's errors. `untold` members are contacted of whose class the test has too few
+    in their part, so that nothing tells what an offer does to them.
+    """
+
+    shift: float
+    low: float
+    high: float
+    untold: int
+
+
+@dataclass(frozen=True)
 class RolloutPlan:
     """What the draw decided beside the ledger, kept in `plan.json`: it holds for as long as the ledger does.
 
@@ -301,7 +315,7 @@ class Rollout:
     of budget would bring, `budget_curve` what every budget would, without and with more; `limits` are stocks and channels.
     `ramp_guardrails` are those of the steps released so far, each arm against the rollout's own holdout; `ramp_waits` says that the
     next step waits for somebody to accept that some of them are unclear. `classes` tell what those
-    get whom the definition lets come first, and the others.
+    get whom the definition lets come first, and the others; `other_mix` what their mix, where it is not the test's, changes.
     """
 
     experiment: str
@@ -320,6 +334,7 @@ class Rollout:
     more_budget: MoreBudget | None = None
     limits: tuple[LimitUse, ...] = ()
     classes: tuple[RolloutClass, ...] = ()
+    other_mix: OtherMix | None = None
     ramp: tuple[RampStep, ...] = ()
     ramp_guardrails: tuple[GuardrailResult, ...] = ()
     ramp_waits: bool = False

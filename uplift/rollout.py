@@ -24,6 +24,7 @@ from uplift.documents import Offer, RampStep, Rollout, RolloutPlan
 from uplift.evidence import Evidence, open_evidence, value_metric_of
 from uplift.features import Array
 from uplift.forecast import forecast
+from uplift.mix import other_mix
 from uplift.offers import Offers, choose_offers, read_analysis
 from uplift.ramp import (
     RELEASED,
@@ -45,7 +46,7 @@ from uplift.rollout_draw import Shares, count_people, draw_people
 from uplift.rollout_ledger import Drawn, ledger_path, read_ledger, write_ledger
 from uplift.rollout_plan import keep_plan, money_reasons, read_plan, refuse_what_exploration_exceeds
 from uplift.rules import Individual, SegmentTable
-from uplift.sampled_first import told_mix
+from uplift.sampled_first import has_other_mix, told_mix
 from uplift.sentences import PACKAGE
 
 
@@ -82,19 +83,22 @@ def rollout(experiment: Experiment, *, accept_unclear: bool = False) -> Rollout:
         plan = read_plan(experiment, settings)
         ramp = work.climb(drawn, analysis, accept_unclear=accept_unclear)
         lists = work.write_lists(ramp)
+    is_other = has_other_mix(experiment, drawn.classes)
+    mix = other_mix(evidence, offers, metric) if is_other else None
     reasons = (
         *evidence.notes,
         *_barred(experiment, offers),
         *_followed(experiment, offers, analysis),
         *_nobody_offered(experiment, drawn),
         *money_reasons(experiment, plan),
-        *told_mix(experiment, drawn.classes),
+        *(told_mix(experiment, drawn.classes, mix) if is_other else ()),
         *told_unclear(experiment, ramp.gate),
     )
     document = work.document(drawn, plan, {"ledger": ledger_path(experiment), **lists})
     return replace(
         document,
         reasons=reasons,
+        other_mix=mix,
         ramp=ramp.steps,
         ramp_guardrails=ramp.gate.results,
         ramp_waits=ramp.waits,

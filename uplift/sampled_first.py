@@ -8,7 +8,7 @@ from experiments.assignment.sampled import classes_of_test, is_uneven, told_clas
 from experiments.documents.analysis import Reason
 from experiments.experiment import Experiment
 from experiments.numbers import Numbers
-from uplift.documents import RolloutClass
+from uplift.documents import OtherMix, RolloutClass
 
 _PACKAGE = "uplift"
 
@@ -22,21 +22,43 @@ def told_sample(experiment: Experiment) -> tuple[Reason, ...]:
     return told_classes(experiment, classes_of_test(experiment))
 
 
-def told_mix(experiment: Experiment, classes: Sequence[RolloutClass]) -> tuple[Reason, ...]:
-    """By how much the mix of a rollout's members differs from that of the test, whose effects its forecast takes over.
+def has_other_mix(experiment: Experiment, classes: Sequence[RolloutClass]) -> bool:
+    """Whether the test's sample was led by one class, so that a rollout's mix is another.
 
     Raises:
         InputError: The document of `assign` is damaged.
     """
+    tested = classes_of_test(experiment)
+    return (
+        is_uneven(tested) and any(each.sampled for each in tested) and any(each.members for each in classes)
+    )
+
+
+def told_mix(
+    experiment: Experiment, classes: Sequence[RolloutClass], mix: OtherMix | None
+) -> tuple[Reason, ...]:
+    """By how much the mix of a rollout's members differs from that of the test, and what that changes of its forecast.
+
+    Args:
+        experiment: The experiment.
+        classes: Of the rollout, whose mix is another.
+        mix: What it changes; None where that cannot be told.
+    """
     tested, members = classes_of_test(experiment), sum(each.members for each in classes)
     sampled = sum(each.sampled for each in tested)
-    if not is_uneven(tested) or not members or not sampled:
-        return ()
     numbers = Numbers(experiment.words.language, experiment.definition.currency)
-    text = experiment.words.say(
+    say = experiment.words.say
+    text = say(
         _PACKAGE,
         "rollout.other_mix",
         tested=numbers.share(sum(each.sampled for each in tested if each.under_floor) / sampled),
         rolled=numbers.share(sum(each.members for each in classes if each.under_floor) / members),
     )
-    return (Reason("other_mix", text),)
+    if mix is None:
+        return (Reason("other_mix", text),)
+    shift, low, high = (numbers.money(value, 0, sign=True) for value in (mix.shift, mix.low, mix.high))
+    weighed = [Reason("mix_weighed", say(_PACKAGE, "rollout.mix_weighed", shift=shift, low=low, high=high))]
+    if mix.untold:
+        told = say(_PACKAGE, "rollout.mix_untold", members=numbers.count(mix.untold))
+        weighed.append(Reason("mix_untold", told))
+    return (Reason("other_mix", text), *weighed)
