@@ -7,7 +7,7 @@ alone, so that every split of the f is about effects (Robinson 1988; Nie and Wag
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.definition.arms import Arm
-from uplift.features import Array, FeatureSpace
-from uplift.sample import Integers
+from uplift.curves import CurveParts, fit_curves
+from uplift.features import Array
+from uplift.residuals import ArmDesign, Residuals
 
 THREADS = 1
 """Models are fitted side by side; threads within one wait for each other as soon as the machine is shared."""
@@ -29,76 +29,15 @@ BAGGED = 250_000
 JUDGED = 200_000
 """Of more members, the first so many weigh the candidates: the order of members is random."""
 
-_CHUNK = 250_000
-"""Members whose features stand as one dense matrix at a time."""
-
 _RATE = 0.1
 _LEAVES = 4
 _GREEDY_ROUNDS = (4, 10, 20)
-_RANDOM_ROUNDS = (10, 20, 40)
+_RANDOM_ROUNDS = (10, 20)
 _QUICK_ROUNDS = (10,)
+_KINDS = (3, len(_GREEDY_ROUNDS), len(_RANDOM_ROUNDS))
 _QUIET = MappingProxyType(
     {"deterministic": True, "force_row_wise": True, "num_threads": THREADS, "verbosity": -1}
 )
-
-
-@dataclass(frozen=True)
-class ArmDesign:
-    """The columns W of the arms.
-
-    Attributes:
-        columns: Shape (K, G): contacted or not, every level of every factor, and every arm, as 0 and 1; equal ones once.
-        shares: Shape (G,): the share of members with a 1.
-    """
-
-    columns: Array
-    shares: Array
-
-    @classmethod
-    def of(cls, arms: Sequence[Arm]) -> ArmDesign:
-        """The design of the definition's arms, control first."""
-        levels = sorted({level for arm in arms for level in arm.levels})
-        columns = [[0.0 if k == 0 else 1.0 for k in range(len(arms))]]
-        columns += [[1.0 if level in arm.levels else 0.0 for arm in arms] for level in levels]
-        columns += [[1.0 if arm.id == other.id else 0.0 for arm in arms] for other in arms[1:]]
-        distinct = np.array(list(dict.fromkeys(map(tuple, columns)))).T
-        given = np.array([float(arm.share) for arm in arms])
-        return cls(distinct, given @ distinct / given.sum())
-
-    def centred(self, arm: Integers) -> Array:
-        """Shape (n, G): W minus its mean."""
-        return np.asarray((self.columns - self.shares)[arm])
-
-    def by_arm(self, parts: Array) -> Array:
-        """From f of shape (n, G) to what each arm adds to the mean over arms, shape (n, K)."""
-        return np.asarray(parts @ (self.columns - self.shares).T)
-
-
-@dataclass(frozen=True)
-class Residuals:
-    """What is left of n members' outcomes once m is taken off.
-
-    Attributes:
-        space: The space of the features.
-        codes: Shape (n, features).
-        arm: Shape (n,).
-        rest: Shape (n,): Y - m(x), with an m that has not seen the member.
-        design: The arms.
-        seed: Of whatever is random.
-    """
-
-    space: FeatureSpace
-    codes: Array
-    arm: Integers
-    rest: Array
-    design: ArmDesign
-    seed: int
-
-    def rows(self, chosen: NDArray[np.bool_]) -> Residuals:
-        """Some of the members."""
-        return Residuals(
-            self.space, self.codes[chosen], self.arm[chosen], self.rest[chosen], self.design, self.seed
-        )
 
 
 @dataclass(frozen=True)
@@ -120,27 +59,6 @@ class BoostedParts:
 
 
 @dataclass(frozen=True)
-class LinearParts:
-    """f as linear functions of the columns of `dense` that vary; coefficients of shape (columns, G)."""
-
-    space: FeatureSpace
-    varies: Integers
-    centre: Array
-    scale: Array
-    coefficients: Array
-
-    def parts(self, codes: Array) -> Iterator[Array]:
-        """One f, of shape (n, G)."""
-        yield np.concatenate(
-            [
-                _standard(self.space.dense(codes[rows])[:, self.varies], self.centre, self.scale)
-                @ self.coefficients
-                for rows in _chunks(len(codes))
-            ]
-        )
-
-
-@dataclass(frozen=True)
 class Effects:
     """What arms add: a constant, and departures from it by weighted candidates.
 
@@ -153,7 +71,7 @@ class Effects:
 
     design: ArmDesign
     constant: Array
-    candidates: tuple[BoostedParts | LinearParts, ...]
+    candidates: tuple[BoostedParts | CurveParts, ...]
     weights: tuple[float, ...]
 
     def predict(self, codes: Array) -> Array:
@@ -179,8 +97,9 @@ def fit_quick(data: Residuals) -> Effects:
 def fit_stack(data: Residuals, half: NDArray[np.bool_]) -> Effects:
     """Candidates of different kinds, weighted by how well they predict members whom they have not seen.
 
-    Trees whose splits are the best ones follow steps, trees with random splits follow waves, the linear one follows slopes;
-    each exists at several strengths. The weights minimise the squared error of Y - m - sum of (W - E W) f over both halves
+    Trees whose splits are the best ones follow steps, trees with random splits follow steps within parts of the audience,
+    lines and curves follow whatever changes gradually, surfaces what two features do together; trees exist at several
+    strengths. The weights minimise the squared error of Y - m - sum of (W - E W) f over both halves
     of the members, each predicted by the candidates of the other, none below 0 (Wolpert 1992; Breiman 1996). Where
     effects do not differ between members, the weights are about 0.
     """
@@ -193,7 +112,7 @@ def fit_stack(data: Residuals, half: NDArray[np.bool_]) -> Effects:
 
 
 def _weights_of(departures: Residuals, half: NDArray[np.bool_]) -> Array:
-    columns = np.zeros((len(departures.arm), 1 + len(_GREEDY_ROUNDS) + len(_RANDOM_ROUNDS)))
+    columns = np.zeros((len(departures.arm), sum(_KINDS)))
     for learned, judged in ((half, ~half), (~half, half)):
         fitted = _candidates(departures.rows(learned))
         parts = [each for candidate in fitted for each in candidate.parts(departures.codes[judged])]
@@ -222,12 +141,13 @@ def _weights(columns: Array, rest: Array) -> Array:
     return np.asarray(found)
 
 
-def _candidates(data: Residuals, weights: Array | None = None) -> tuple[BoostedParts | LinearParts, ...]:
+def _candidates(data: Residuals, weights: Array | None = None) -> tuple[BoostedParts | CurveParts, ...]:
     """Every candidate, or those with a weight above 0."""
-    kinds = (1, len(_GREEDY_ROUNDS), len(_RANDOM_ROUNDS))
-    wanted = np.ones(sum(kinds), dtype=bool) if weights is None else weights > 0
-    linear, greedy, random = np.split(wanted, np.cumsum(kinds)[:-1])
-    found: list[BoostedParts | LinearParts] = [_fit_linear(data)] if linear.any() else []
+    wanted = np.ones(sum(_KINDS), dtype=bool) if weights is None else weights > 0
+    curves, greedy, random = np.split(wanted, np.cumsum(_KINDS)[:-1])
+    found: list[BoostedParts | CurveParts] = []
+    if curves.any():
+        found.append(fit_curves(data, curves.tolist()))
     columns = _columns(data) if greedy.any() or random.any() else None
     for chosen, every, at_random in ((greedy, _GREEDY_ROUNDS, False), (random, _RANDOM_ROUNDS, True)):
         rounds = tuple(each for each, is_chosen in zip(every, chosen, strict=True) if is_chosen)
@@ -300,46 +220,3 @@ def _fitted(booster: Any, n: int) -> Array:
 
     booster.eval_train(keep)
     return found
-
-
-def _fit_linear(data: Residuals) -> LinearParts:
-    """Ridge regression of the residuals on (W - E W) times the features, its penalty by maximum marginal likelihood."""
-    chunks = _chunks(len(data.arm))
-    dense = data.space.dense(data.codes[chunks[0]])
-    # Any members will do for the units of the columns, as long as they are the same ever after.
-    centre, scale = dense.mean(axis=0), dense.std(axis=0)
-    varies = np.flatnonzero(scale > 0)
-    centre, scale = centre[varies], scale[varies]
-    rows = data.design.columns - data.design.shares
-    features, groups = len(varies), rows.shape[1]
-    gram = np.zeros((groups * features, groups * features))
-    moment = np.zeros(groups * features)
-    for chunk in chunks:
-        standard = _standard(data.space.dense(data.codes[chunk])[:, varies], centre, scale)
-        arm, rest = data.arm[chunk], data.rest[chunk]
-        for k, row in enumerate(rows):
-            here = standard[arm == k]
-            gram += np.kron(np.outer(row, row), here.T @ here)
-            moment += np.kron(row, here.T @ rest[arm == k])
-    values, vectors = np.linalg.eigh(gram)
-    values = np.maximum(values, 0.0)
-    along = vectors.T @ moment
-    noise = float(data.rest.var())
-    penalties = len(data.arm) * np.logspace(-4, 3, 36)
-    likelihood = [
-        -0.5 * np.log1p(values / penalty).sum()
-        + 0.5 * float((along**2 / (values + penalty)).sum()) / max(noise, 1e-300)
-        for penalty in penalties
-    ]
-    best = penalties[int(np.argmax(likelihood))]
-    coefficients = vectors @ (along / (values + best))
-    return LinearParts(data.space, varies, centre, scale, coefficients.reshape(groups, -1).T)
-
-
-def _chunks(members: int) -> list[slice]:
-    return [slice(at, at + _CHUNK) for at in range(0, max(members, 1), _CHUNK)]
-
-
-def _standard(dense: Array, centre: Array, scale: Array) -> Array:
-    # Beyond what learning saw, a straight line is a guess that may become very large.
-    return np.clip((dense - centre) / scale, -4.0, 4.0)

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.definition.arms import Arm
-from uplift.effects import THREADS, ArmDesign, Effects, Residuals, fit_quick, fit_stack
+from uplift.effects import THREADS, Effects, fit_quick, fit_stack
 from uplift.features import Array
+from uplift.residuals import ArmDesign, Residuals
 from uplift.sample import LearningSample
 from uplift.shrinkage import shrink
 

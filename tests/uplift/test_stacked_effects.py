@@ -9,7 +9,8 @@ import pytest
 
 from experiments.definition.arms import Arm
 from tests.uplift.simulated import space
-from uplift.effects import ArmDesign, Residuals, fit_stack
+from uplift.effects import fit_stack
+from uplift.residuals import ArmDesign, Residuals
 
 N = 12_000
 ARMS = tuple(
