@@ -105,8 +105,6 @@ def _absolute(folders: Sequence[Path | str]) -> tuple[Path, ...]:
 
 def _of_out(folder: Path) -> list[Fault]:
     """Inside of an experiment's own folder a second ledger would begin, and its members would be sent to again."""
-    if folder.exists() and not folder.is_dir():
-        return [Fault(None, None, "--out", f"{folder} is a file", "name a folder")]
     return [_of_one_test("--out", folder)] if _is_of_one_test(folder) else []
 
 

@@ -58,13 +58,6 @@ def test_faults_of_file_and_options_are_told_together(
         assert f"{wrong}:" in err
 
 
-def test_a_file_is_no_folder_to_write_to(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    (tmp_path / "runs").write_text("kept")
-    code, _, err = run(capsys, "assign", SOUND, "--out", tmp_path / "runs")
-    assert (code, err) == (2, f"--out: {tmp_path / 'runs'} is a file; name a folder\n")
-    assert (tmp_path / "runs").read_text() == "kept"
-
-
 def test_errors_are_explained_in_the_language_of_the_reader(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
