@@ -23,11 +23,11 @@ from uplift.residuals import ArmDesign, Residuals
 THREADS = 1
 """Models are fitted side by side; threads within one wait for each other as soon as the machine is shared."""
 
-BAGGED = 250_000
-"""Of more members each tree sees so many, drawn at random."""
+GROWN_ON = 250_000
+"""Trees are grown on the first so many members, in a random order; curves are learned from all."""
 
-JUDGED = 200_000
-"""Of more members, the first so many weigh the candidates: the order of members is random."""
+JUDGES = 200_000
+"""Where there are more than twice as many members, the first so many weigh what the others have taught."""
 
 _RATE = 0.1
 _LEAVES = 4
@@ -58,6 +58,9 @@ class BoostedParts:
             )
 
 
+Candidates = tuple[BoostedParts | CurveParts, ...]
+
+
 @dataclass(frozen=True)
 class Effects:
     """What arms add: a constant, and departures from it by weighted candidates.
@@ -71,7 +74,7 @@ class Effects:
 
     design: ArmDesign
     constant: Array
-    candidates: tuple[BoostedParts | CurveParts, ...]
+    candidates: Candidates
     weights: tuple[float, ...]
 
     def predict(self, codes: Array) -> Array:
@@ -99,26 +102,49 @@ def fit_stack(data: Residuals, half: NDArray[np.bool_]) -> Effects:
 
     Trees whose splits are the best ones follow steps, trees with random splits follow steps within parts of the audience,
     lines and curves follow whatever changes gradually, surfaces what two features do together; trees exist at several
-    strengths. The weights minimise the squared error of Y - m - sum of (W - E W) f over both halves
-    of the members, each predicted by the candidates of the other, none below 0 (Wolpert 1992; Breiman 1996). Where
-    effects do not differ between members, the weights are about 0.
+    strengths. The weights minimise the squared error of Y - m - sum of (W - E W) f, none below 0, over members whom the
+    candidates have not seen (Wolpert 1992; Breiman 1996): each half predicted by the candidates of the other; of many members
+    the first JUDGES by the candidates of all others, since what a hundred thousand members can teach weighs otherwise than what a
+    million can. Where effects do not differ between members, the weights are about 0.
+
+    Args:
+        data: Outcomes without their mean.
+        half: Shape (n,): a random half of the members.
     """
     constant, departures = _off_constant(data)
-    few = np.arange(len(data.arm)) < JUDGED
-    weights = _weights_of(departures.rows(few), half[few])
-    return Effects(
-        data.design, constant, _candidates(departures, weights), tuple(weights[weights > 0].tolist())
-    )
+    weighed = _weighed_by_first if len(data.arm) > 2 * JUDGES else partial(_weighed_by_halves, half=half)
+    candidates, weights = weighed(departures)
+    return Effects(data.design, constant, candidates, tuple(weights[weights > 0].tolist()))
 
 
-def _weights_of(departures: Residuals, half: NDArray[np.bool_]) -> Array:
+def _weighed_by_halves(departures: Residuals, half: NDArray[np.bool_]) -> tuple[Candidates, Array]:
+    """The candidates of all members with a weight above 0, and the weights of every f."""
     columns = np.zeros((len(departures.arm), sum(_KINDS)))
     for learned, judged in ((half, ~half), (~half, half)):
-        fitted = _candidates(departures.rows(learned))
-        parts = [each for candidate in fitted for each in candidate.parts(departures.codes[judged])]
-        centred = departures.design.centred(departures.arm[judged])
-        columns[judged] = np.column_stack([(centred * part).sum(axis=1) for part in parts])
-    return _weights(columns, departures.rest)
+        columns[judged] = _predicted(_candidates(departures.rows(learned)), departures.rows(judged))
+    weights = _weights(columns, departures.rest)
+    return _candidates(departures, weights), weights
+
+
+def _weighed_by_first(departures: Residuals) -> tuple[Candidates, Array]:
+    """The same where trees are those of the members who do not weigh."""
+    judges, others = departures.rows(slice(JUDGES)), departures.rows(slice(JUDGES, None))
+    fitted = _candidates(others)
+    weights = _weights(_predicted(fitted, judges), judges.rest)
+    curves, *trees = np.split(weights > 0, np.cumsum(_KINDS)[:-1])
+    found: list[BoostedParts | CurveParts] = [fit_curves(departures, curves.tolist())] if curves.any() else []
+    for candidate, chosen in zip(fitted[1:], trees, strict=True):
+        if chosen.any() and isinstance(candidate, BoostedParts):
+            rounds = tuple(np.array(candidate.rounds)[chosen].tolist())
+            found.append(BoostedParts(candidate.boosters, rounds))
+    return tuple(found), weights
+
+
+def _predicted(candidates: Candidates, members: Residuals) -> Array:
+    """Sum over g of (W - E W) f by each f, shape (n, every f)."""
+    centred = members.design.centred(members.arm)
+    parts = (each for candidate in candidates for each in candidate.parts(members.codes))
+    return np.column_stack([(centred * part).sum(axis=1) for part in parts])
 
 
 def _off_constant(data: Residuals) -> tuple[Array, Residuals]:
@@ -141,13 +167,14 @@ def _weights(columns: Array, rest: Array) -> Array:
     return np.asarray(found)
 
 
-def _candidates(data: Residuals, weights: Array | None = None) -> tuple[BoostedParts | CurveParts, ...]:
+def _candidates(data: Residuals, weights: Array | None = None) -> Candidates:
     """Every candidate, or those with a weight above 0."""
     wanted = np.ones(sum(_KINDS), dtype=bool) if weights is None else weights > 0
     curves, greedy, random = np.split(wanted, np.cumsum(_KINDS)[:-1])
     found: list[BoostedParts | CurveParts] = []
     if curves.any():
         found.append(fit_curves(data, curves.tolist()))
+    data = data.rows(slice(GROWN_ON))
     columns = _columns(data) if greedy.any() or random.any() else None
     for chosen, every, at_random in ((greedy, _GREEDY_ROUNDS, False), (random, _RANDOM_ROUNDS, True)):
         rounds = tuple(each for each, is_chosen in zip(every, chosen, strict=True) if is_chosen)
@@ -181,13 +208,12 @@ def _boost(data: Residuals, columns: Any, rounds: tuple[int, ...], *, random: bo
         "metric": "none",
         "num_leaves": _LEAVES,
         "learning_rate": _RATE,
-        "min_data_in_leaf": max(20, min(n, BAGGED) // 20),
+        "min_data_in_leaf": max(20, n // 20),
         "min_sum_hessian_in_leaf": 0.0,
         "lambda_l2": 1.0,
         "extra_trees": random,
         "seed": data.seed,
         **_QUIET,
-        **({"bagging_fraction": BAGGED / n, "bagging_freq": 1} if n > BAGGED else {}),
     }
     centred = data.design.centred(data.arm)
     boosters = tuple(lightgbm.Booster(parameters, columns) for _ in range(centred.shape[1]))

@@ -70,7 +70,7 @@ class Residuals:
     design: ArmDesign
     seed: int
 
-    def rows(self, chosen: NDArray[np.bool_]) -> Residuals:
+    def rows(self, chosen: NDArray[np.bool_] | slice) -> Residuals:
         """Some of the members."""
         return Residuals(
             self.space, self.codes[chosen], self.arm[chosen], self.rest[chosen], self.design, self.seed

@@ -9,6 +9,7 @@ import pytest
 
 from experiments.definition.arms import Arm
 from tests.uplift.simulated import space
+from uplift import effects
 from uplift.effects import fit_stack
 from uplift.residuals import ArmDesign, Residuals
 
@@ -62,3 +63,16 @@ def test_without_differences_between_members_little_is_left() -> None:
         data, _ = residuals("none", seed)
         spreads.append(fit_stack(data, half).predict(data.codes).std(axis=0).max())
     assert np.median(spreads) < 0.03
+
+
+def test_of_many_members_the_first_weigh_what_the_others_taught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slopes and steps are found as they are by halves, which then do not matter."""
+    monkeypatch.setattr(effects, "JUDGES", 3000)
+    half = np.random.default_rng(0).random(N) < 0.5
+    for shape in ("slope", "step"):
+        data, truth = residuals(shape, 1)
+        found = fit_stack(data, half).predict(data.codes)
+        wanted = truth - truth.mean(axis=1, keepdims=True)
+        assert ((found - wanted) ** 2).mean() < 0.25 * wanted.var(axis=0).mean()
+    others = np.random.default_rng(1).random(N) < 0.5
+    np.testing.assert_array_equal(found, fit_stack(data, others).predict(data.codes))
