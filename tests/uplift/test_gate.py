@@ -53,13 +53,22 @@ def test_a_simpler_kind_keeps_nearly_all_that_is_expected_of_the_best(kept: floa
 
 
 @pytest.mark.parametrize("folds", [2, 5, 10])
-def test_folds_that_teach_each_other_make_the_gain_less_sure(folds: int) -> None:
+def test_gains_of_policies_that_follow_scores_alone_are_less_sure(folds: int) -> None:
+    """Folds teach each other's policies; a learner's effects carry little of the noise that they share."""
     scores, choices = scores_of({"tree": 3.0})
     gains = scores[:, 2] - scores[:, 1]
-    found = {each.kind: each.over_single for each in run_gate(scores, choices, folds).contenders}
     plain = gains.var(ddof=1) / len(gains)
-    assert found["tree"].value == pytest.approx(gains.mean())
-    assert found["tree"].std_error ** 2 == pytest.approx(plain * (1 + 1 / (folds - 1)))
+    for expected, overlap in ((None, 1 / (folds - 1)), (scores, 0.0)):
+        result = run_gate(scores, choices, folds, expected)
+        found = {each.kind: each.over_single for each in result.contenders}
+        assert found["tree"].value == pytest.approx(gains.mean())
+        assert found["tree"].std_error ** 2 == pytest.approx(plain * (1 + overlap))
+
+
+@pytest.mark.parametrize(("gain", "passes"), [(2.1, True), (1.8, False)])
+def test_one_kind_is_proven_above_the_one_sided_point_of_its_own_error(gain: float, passes: bool) -> None:
+    scores, choices = scores_of({"tree": gain})
+    assert run_gate(scores, choices, 5, scores).passed == passes
 
 
 def test_where_no_contact_is_the_best_single_arm_nobody_is_treated() -> None:
