@@ -161,6 +161,11 @@ def _wavy(x: Array) -> Array:
     )
 
 
+def _crossed(x: Array) -> Array:
+    """What counts is whether two features lie on the same side; no feature matters by itself."""
+    return 0.02 + 0.04 * np.sign(np.column_stack([x[:, 1] * x[:, 2], x[:, 3] * x[:, 4], x[:, 7] * x[:, 8]]))
+
+
 def _constant(*lifts: float) -> Callable[[Array], Array]:
     def same(x: Array) -> Array:
         return np.tile(np.array(lifts), (len(x), 1))
@@ -191,6 +196,7 @@ TRUTHS: Mapping[str, Truth] = {
     "steps": Truth("each arm is the best for somebody, by steps", _steps),
     "smooth": Truth("each arm is the best for somebody, smoothly", _smooth),
     "wavy": Truth("each arm is the best for somebody, by waves and interactions", _wavy),
+    "crossed": Truth("each arm is the best for somebody, by two features together", _crossed),
     "equal": Truth("every arm has the same effect for everybody", _constant(0.02, 0.02, 0.02)),
     "constant": Truth("arms differ, members do not", _constant(0.01, 0.02, 0.03)),
     "harmful": Truth("one arm harms everybody", _harmful),
