@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from benchmarks.uplift.rows import judge
-from benchmarks.uplift.truths import TRUTHS, Truth
+from benchmarks.uplift.truths import TRUTHS
 from experiments.definition.policy import PolicyKind
 from tests.uplift.simulated import simulate, space
 from uplift.binning import bin_features
-from uplift.crossfit import Arena, Contest, Plan
-from uplift.evaluation import paired_gain, policy_scores
+from uplift.caution import Caution
+from uplift.crossfit import Arena, Plan
 from uplift.learners import fit_learner
-from uplift.rules import Rule, learn_segments, learn_tree
-from uplift.sample import LearningSample, Members
+from uplift.rules import Rule, learn_segments, learn_single, learn_tree
+from uplift.sample import Members
 from uplift.scores import CrossFit, lean_on_effects
 
 
@@ -78,43 +78,23 @@ def test_learned_anew_from_everybody_a_policy_is_the_same(kind: PolicyKind) -> N
     assert len(arena.relearn(kind, contest, half).choose(sample.space, sample.members)) == len(sample)
 
 
-def drowned(codes: np.ndarray) -> np.ndarray:
-    """The second offer adds much in one city, little in another, and is the worse one in the two that are left."""
-    return np.column_stack(
-        [np.full(len(codes), 0.06), 0.06 + np.array([0.08, 0.015, -0.07, -0.07])[codes[:, 0].astype(int)]]
-    )
-
-
-def departure(rule: Rule, single: Rule, contest: Contest, sample: LearningSample, value: np.ndarray) -> float:
-    """The true gain over the single arm in standard errors of its estimate."""
-    chosen, one = (each.choose(sample.space, sample.members) for each in (rule, single))
-    gains = policy_scores(value, chosen) - policy_scores(value, one)
-    return float(gains.mean()) / paired_gain(contest.scores, chosen, one).std_error
-
-
-@pytest.mark.parametrize(("kind", "seed"), [("by_segment", 5), ("tree", 6)])
-def test_trees_and_tables_give_up_what_noise_would_drown(kind: PolicyKind, seed: int) -> None:
-    """Where amounts are heavy-tailed the gain of the small departures is real, and less than the noise that they add."""
-    truth = Truth("", drowned, arms=("a", "b"), numbers=6, profit=True, redeemed=(0.0, 0.0))
-    sample = truth.test(12_000, seed)
-    value = truth.population(12_000, np.random.default_rng([seed, 1])).value
-    arena = Arena(sample, Plan((kind, "individual"), ("joint",), 2, 500))
+@pytest.mark.parametrize("kind", ["by_segment", "tree"])
+def test_trees_and_tables_are_learned_from_what_exceeds_the_margins(kind: PolicyKind) -> None:
+    sample = replace(TRUTHS["costs"], numbers=6).test(4000, 1)
+    arena = Arena(sample, Plan((kind, "individual"), ("joint",), 2, 200))
     contest = arena.run()
-    single, cautious = arena.refit("best_single_arm", contest), arena.refit(kind, contest)
+    single = learn_single(contest.learning).arm
+    learner = fit_learner("joint", sample, arena.models.model())
+    margins = Caution.of(sample, single, 0.8 * len(sample)).margins_of(learner, sample.members)
+    assert margins[single] == 0
+    assert (np.delete(margins, single) > 0).all()
     if kind == "tree":
-        learner = fit_learner("joint", sample, arena.models.model())
         leaning = lean_on_effects(contest.learning, learner, sample.members.codes)
-        bold: Rule = learn_tree(leaning, arena.binned, 2, 500)
+        expected: Rule = learn_tree(leaning - margins, arena.binned, 2, 200)
     else:
-        bold = learn_segments(contest.learning, sample.members.segment, len(sample.segments), 500)
-    departing = [
-        (rule.choose(sample.space, sample.members) != single.choose(sample.space, sample.members)).mean()
-        for rule in (cautious, bold)
-    ]
-    assert 0.2 < departing[0] < 0.8 * departing[1]
-    assert departure(cautious, single, contest, sample, value) > departure(
-        bold, single, contest, sample, value
-    )
+        count = len(sample.segments)
+        expected = learn_segments(contest.learning - margins, sample.members.segment, count, 200)
+    assert arena.refit(kind, contest) == expected
 
 
 def test_where_the_learner_finds_nothing_trees_are_those_of_scores() -> None:

@@ -7,8 +7,9 @@ import pytest
 
 from benchmarks.uplift.truths import TRUTHS
 from tests.uplift.simulated import space
+from uplift.binning import bin_features
 from uplift.caution import CLEAR, Caution
-from uplift.rules import Individual
+from uplift.rules import Individual, learn_tree
 from uplift.sample import Members
 from uplift.scores import doubly_robust
 
@@ -86,3 +87,30 @@ def test_noise_is_the_variance_of_scores_without_a_model() -> None:
     means = np.array([sample.value[sample.arm == k].mean() for k in range(4)])
     scores = doubly_robust(np.tile(means, (len(sample), 1)), sample.arm, sample.value, sample.propensity)
     assert Caution.of(sample, 0, 1.0).noise == pytest.approx(scores.var(axis=0), rel=1e-9)
+
+
+def test_a_cautious_tree_is_easier_to_prove() -> None:
+    """The true gain in standard errors of its estimate, over 100 samples: in one city much is gained, in another next to nothing.
+
+    Departing in the first alone has .02 / (2 x .25)^.5, in both .02375 / (2 x .5)^.5: a fifth less.
+    """
+    members, proofs = 12_000, []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        city = rng.integers(0, 4, members)
+        effects = np.column_stack(
+            [np.full(members, -0.1), np.zeros(members), np.array([0.08, 0.015, -0.07, -0.07])[city]]
+        )
+        scores = effects + rng.normal(size=effects.shape)
+        margins = Caution(1, np.ones(3), members).margins(effects)
+        codes = np.column_stack([np.zeros(members), city + rng.uniform(0, 0.9, members)])
+        everybody = Members(codes, city)
+        binned = bin_features(space(1), codes, 16)
+        found = []
+        for learned in (scores, scores - margins):
+            arms = learn_tree(learned, binned, 2, 500).choose(space(1), everybody)
+            gain, spread = effects[np.arange(members), arms].mean(), 2 * (arms != 1).mean()
+            found.append(float(gain) * np.sqrt(members / spread) if spread > 0 else 0.0)
+        proofs.append(found)
+    better = np.diff(proofs, axis=1)[:, 0]
+    assert better.mean() > 2.6 * better.std(ddof=1) / np.sqrt(len(better))
