@@ -16,7 +16,7 @@ from uplift.sample import Integers
 
 LEVEL = 0.025
 KEPT = 0.95
-"""The part of the best kind's expected gain that a simpler one must keep to be taken instead."""
+"""The part of the largest expected gain that a simpler kind must keep to be taken instead."""
 
 _DRAWS = 200_000
 
@@ -64,8 +64,9 @@ def run_gate(
     simplest that loses at most one standard error against the largest gain, member by member, is chosen; if none is
     proven, the best single arm. Where that is no contact at all, it is called `treat_nobody`.
 
-    In a test of usual size that standard error can be a tenth of all there is to gain. Where effects are expected, a simpler
-    kind must therefore keep 95 % of the best one's gain by them too: they vary far less than scores do.
+    In a test of usual size that standard error can be a tenth of all there is to gain, and the largest gain that of a kind which
+    had luck. Where effects are expected, the kind that is chosen must therefore also keep 95 % of the largest gain that they
+    expect of those that are left: they vary far less than scores do.
 
     The folds teach each other's policies, so that without any effect their gains vary more than those of independent members:
     the variance of a personalised kind's gain is raised by n_valued / n_learned = 1 / (folds - 1), in its interval too. With
@@ -143,7 +144,8 @@ def _choose(
     best = max(proven, key=lambda contender: contender.over_single.value)
     near = [each for each in proven if _is_near(gains[each.kind], gains[best.kind])]
     if awaited is not None:
-        near = [each for each in near if each is best or awaited[each.kind] >= KEPT * awaited[best.kind]]
+        most = max(awaited[each.kind] for each in near)
+        near = [each for each in near if awaited[each.kind] >= min(most, KEPT * most)]
     return near[0]
 
 

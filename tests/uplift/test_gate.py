@@ -52,6 +52,19 @@ def test_a_simpler_kind_keeps_nearly_all_that_is_expected_of_the_best(kept: floa
     assert run_gate(scores, choices, 5, expected).chosen.kind == chosen
 
 
+def test_a_kind_that_had_luck_gives_way_to_one_of_which_more_is_expected() -> None:
+    scores, choices = scores_of({"by_segment": 0.0, "tree": 6.2, "individual": 6.0})
+    for kept, chosen in ((0.90, "individual"), (0.97, "tree")):
+        expected = np.tile([0.0, 1.0, 1.0, 1.0 + kept, 2.0], (len(scores), 1))
+        assert run_gate(scores, choices, 5, expected).chosen.kind == chosen
+
+
+def test_what_is_proven_is_chosen_though_nothing_is_expected_of_it() -> None:
+    scores, choices = scores_of({"tree": 6.0})
+    expected = np.tile([0.0, 1.0, 0.5], (len(scores), 1))
+    assert run_gate(scores, choices, 5, expected).chosen.kind == "tree"
+
+
 @pytest.mark.parametrize("folds", [2, 5, 10])
 def test_folds_that_teach_each_other_make_the_gain_less_sure(folds: int) -> None:
     scores, choices = scores_of({"tree": 3.0})
