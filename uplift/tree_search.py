@@ -15,7 +15,7 @@ from uplift.binning import Binned, BinnedFeature
 from uplift.features import Array
 from uplift.tree_nodes import Branch, Leaf, Node, merged
 
-# Depth 3 costs the cube of the number of features; it is exact over the ones that a depth-2 tree gains most from.
+# Depth 3 costs the cube of the number of features; it is exact over the ones that smaller trees gain most from.
 DEPTH_3_FEATURES = 8
 
 Choice = tuple[int, int]
@@ -44,7 +44,7 @@ def search_tree(binned: Binned, scores: Array, depth: int, min_leaf: int) -> Nod
         depth: 0 to 3.
         min_leaf: Every leaf holds at least so many members.
 
-    Exact over the candidate splits; depth 3 over at most DEPTH_3_FEATURES features, screened by depth 2. Of equal trees
+    Exact over the candidate splits; depth 3 over at most DEPTH_3_FEATURES features, screened by depths 1 and 2. Of equal trees
     the smaller, then the one with the earlier feature and split.
     """
     if not 0 <= depth <= 3:
@@ -59,10 +59,24 @@ def search_tree(binned: Binned, scores: Array, depth: int, min_leaf: int) -> Nod
     if depth == 2:
         return merged(_search_2(binned, weights, min_leaf))
     if len(binned.features) > DEPTH_3_FEATURES:
-        pairs = _Tables(binned.features, weights).pairs()
-        gains = _best_pairs(binned, pairs, 1, min_leaf).by_root[:, 0]
-        binned = binned.only(sorted(np.argsort(-gains, kind="stable")[:DEPTH_3_FEATURES].tolist()))
+        binned = binned.only(_screened(binned, weights, min_leaf))
     return merged(_search_3(binned, weights, min_leaf))
+
+
+def _screened(binned: Binned, weights: Array, min_leaf: int) -> list[int]:
+    """The features of depth 3: those of the best depth-2 tree, then by turns the best by themselves and at the root of two.
+
+    At the root alone a feature that matters by itself could lose to any other, which has it below.
+    """
+    pairs = _best_pairs(binned, _Tables(binned.features, weights).pairs(), 1, min_leaf)
+    used = [f for f, _ in (pairs.root[0], pairs.left[0], pairs.right[0]) if f >= 0]
+    alone = np.array(
+        [_stumps(_histogram([each], weights)[None], each.sides, min_leaf)[0][0] for each in binned.features]
+    )
+    turns = np.stack(
+        [np.argsort(-alone, kind="stable"), np.argsort(-pairs.by_root[:, 0], kind="stable")], axis=1
+    )
+    return sorted(list(dict.fromkeys([*used, *turns.ravel().tolist()]))[:DEPTH_3_FEATURES])
 
 
 def _search_1(binned: Binned, weights: Array, min_leaf: int) -> Node:

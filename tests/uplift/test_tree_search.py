@@ -62,6 +62,19 @@ def test_a_planted_tree_is_found() -> None:
     assert (arms == best).mean() > 0.99
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_depth_3_keeps_a_feature_that_matters_by_itself_among_many_that_do_not(seed: int) -> None:
+    """Any feature at the root, with the one that matters below it, gains a little more than that one alone."""
+    codes, noise, binned = problem(4000, 20, 3, seed, bins=16)
+    scores = 0.2 * noise + np.where(codes[:, [7]] > 0, [0.0, 0.2, 0.0], [0.0, 0.0, 0.2])
+    sums = []
+    for depth in (2, 3):
+        tree = search_tree(binned, scores, depth, 50)
+        arms = np.array([leaf.arm for leaf, _ in leaves(tree)])[leaf_of(tree, space(20), codes)]
+        sums.append(scores[np.arange(len(codes)), arms].sum())
+    assert sums[1] >= sums[0]
+
+
 def test_equal_scores_need_no_split() -> None:
     _, _, binned = problem(500, 2, 3, 1, 16)
     assert plain_node(search_tree(binned, np.tile([0.1, 0.3, 0.2], (500, 1)), 3, 5)) == {"arm": 1}
