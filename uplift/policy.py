@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = "offerwise.policy/1"
+_DIGEST = "content_sha256"
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,8 @@ class ShippedPolicy:
 def save_policy(policy: ShippedPolicy, workspace: Workspace) -> None:
     """Write the policy to `policy.json`, and a model beside it to `policy.model`, each whole.
 
+    The file names the SHA-256 of what it says, so that members are sent nothing by a policy that was changed by hand.
+
     Raises:
         OutsideError: The disk refuses.
     """
@@ -103,6 +107,7 @@ def save_policy(policy: ShippedPolicy, workspace: Workspace) -> None:
         model = _dump(policy.rule)
         body["rule"] = {"model_sha256": hashlib.sha256(model).hexdigest()}
         write_whole(_model_path(workspace), model)
+    body[_DIGEST] = _digest(body)
     write_whole(workspace.document("policy"), json.dumps(body, ensure_ascii=False, allow_nan=False, indent=2))
 
 
@@ -110,24 +115,39 @@ def load_policy(workspace: Workspace) -> ShippedPolicy | None:
     """The policy that `save_policy` wrote; None where there is none.
 
     Raises:
-        InputError: The file is damaged or of another version.
+        InputError: The file is damaged, was changed, or is of another version.
         OutsideError: The model beside it is absent, or not the one that the file names.
     """
     path = workspace.document("policy")
     if not path.exists():
         return None
+    body = _read_whole(path)
+    model = body["rule"].get("model_sha256")
+    return _from_plain(body, None if model is None else _load_model(workspace, model))
+
+
+def _read_whole(path: Path) -> dict[str, Any]:
+    """What the file says, if it says what was written."""
     try:
-        body = json.loads(path.read_text(encoding="utf8"))
-        rule = body["rule"]
-        return _from_plain(
-            body, _load_model(workspace, rule["model_sha256"]) if "model_sha256" in rule else None
-        )
-    except (ValueError, LookupError, TypeError) as error:
-        raise InputError.single(
-            f"is not a policy of this version of Offerwise ({error})",
-            "run `offerwise uplift` again",
-            file=path,
-        ) from error
+        body = json.loads(path.read_bytes())
+        written = body.pop(_DIGEST) if body["schema"] == SCHEMA else None
+        whole = written is not None and written == _digest(body)
+    except OSError as error:
+        raise _unusable(path, f"cannot be read ({error.strerror})") from error
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise _unusable(path, f"is not a policy of this version of Offerwise ({SCHEMA})") from error
+    if not whole:
+        what = "was changed after it was written" if written else "is of another version of Offerwise"
+        raise _unusable(path, what)
+    return dict(body)
+
+
+def _unusable(path: Path, cause: str) -> InputError:
+    return InputError.single(cause, "run `offerwise uplift` again", file=path)
+
+
+def _digest(body: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
 def _plain(policy: ShippedPolicy) -> dict[str, Any]:
@@ -185,7 +205,7 @@ def _from_plain(body: Mapping[str, Any], model: Individual | None) -> ShippedPol
     )
 
 
-def _model_path(workspace: Workspace) -> Any:
+def _model_path(workspace: Workspace) -> Path:
     return workspace.document("policy").with_suffix(".model")
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -109,12 +112,56 @@ def test_a_model_is_opened_only_if_it_is_the_one_that_was_kept(tmp_path: Path) -
         load_policy(workspace)
 
 
-def test_a_damaged_policy_is_named(tmp_path: Path) -> None:
+Edit = Callable[[dict[str, Any]], object]
+
+EDITS: Mapping[str, Edit] = {
+    "other arms": lambda body: body.update(arms=["control", "b", "a"]),
+    "an arm that nobody knows": lambda body: body["rule"]["tree"].update(left={"arm": 9}),
+    "another threshold": lambda body: body["rule"]["tree"].update(at_most=1.0),
+    "other features": lambda body: body.update(kinds={}),
+    "another verdict": lambda body: body.update(proven=not body["proven"]),
+    "no figures": lambda body: body.update(cells=[]),
+    "another version": lambda body: body.update(schema="offerwise.policy/2"),
+    "no version": lambda body: body.pop("schema"),
+    "no rule": lambda body: body.pop("rule"),
+    "no digest": lambda body: body.pop("content_sha256"),
+}
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Workspace:
+    """A folder with a tree that was saved."""
+    kind, rule, space = rules()[3]
     workspace = Workspace(tmp_path, "x")
-    workspace.root.mkdir()
-    workspace.document("policy").write_text('{"schema": "offerwise.policy/1"}')
+    save_policy(shipped(rule, space, kind), workspace)
+    return workspace
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
+def test_a_policy_that_was_changed_by_hand_sends_nobody_anything(edit: Edit, kept: Workspace) -> None:
+    path = kept.document("policy")
+    body = json.loads(path.read_text(encoding="utf8"))
+    edit(body)
+    path.write_text(json.dumps(body), encoding="utf8")
+    with pytest.raises(InputError, match=r"policy\.json: (was|is|cannot).*; run `offerwise uplift` again"):
+        load_policy(kept)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"null", b"[]", b'"rule"', b'{"schema": "offer', b"\xff\xfe{}", b"[" * 100_000 + b"]" * 100_000],
+)
+def test_a_damaged_policy_is_named(content: bytes, kept: Workspace) -> None:
+    kept.document("policy").write_bytes(content)
     with pytest.raises(InputError, match=r"policy\.json"):
-        load_policy(workspace)
+        load_policy(kept)
+
+
+def test_a_policy_that_is_a_folder_is_named(kept: Workspace) -> None:
+    kept.document("policy").unlink()
+    kept.document("policy").mkdir()
+    with pytest.raises(InputError, match=r"policy\.json: cannot be read"):
+        load_policy(kept)
 
 
 def test_the_sql_reads_as_people_would_write_it(tmp_path: Path) -> None:
