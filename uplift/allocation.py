@@ -38,19 +38,18 @@ class Allocation:
 
 @dataclass(frozen=True)
 class _Steps:
-    """Steps along the hulls: each replaces an option of a group by a better one, -1 standing for nothing."""
+    """Steps along the hulls: each replaces an option of a group by a better one, -1 standing for nothing.
+
+    `rate` is value for each unit of cost, infinite for a step that costs nothing. Along a group it never rises: of options on
+    one line, rounding could make the second step look better than the first, which must be bought before it.
+    """
 
     group: NDArray[np.int64]
     before: NDArray[np.int64]
     after: NDArray[np.int64]
     value: Array
     cost: Array
-
-    @property
-    def rate(self) -> Array:
-        """Value for each unit of cost; infinite for a step that costs nothing."""
-        free = np.full(len(self.cost), np.inf)
-        return np.asarray(np.divide(self.value, self.cost, out=free, where=self.cost > 0))
+    rate: Array
 
     def at(self, places: NDArray[np.int64]) -> _Steps:
         """Some of the steps, in the order of `places`."""
@@ -60,6 +59,7 @@ class _Steps:
             self.after[places],
             self.value[places],
             self.cost[places],
+            self.rate[places],
         )
 
 
@@ -156,6 +156,7 @@ def _hull_steps(value: Array, cost: Array) -> _Steps:
     groups = np.arange(len(value))
     option = np.full(len(value), -1)
     at_value, at_cost = np.zeros(len(value)), np.zeros(len(value))
+    at_rate = np.full(len(value), np.inf)
     found: list[_Steps] = []
     for _ in range(value.shape[1]):
         gain, extra = value[groups] - at_value[:, None], cost[groups] - at_cost[:, None]
@@ -169,17 +170,19 @@ def _hull_steps(value: Array, cost: Array) -> _Steps:
             break
         groups, chosen = groups[rows], chosen[rows]
         step_value, step_cost = gain[rows, chosen], np.maximum(extra[rows, chosen], 0.0)
-        found.append(_Steps(groups, option[rows], chosen, step_value, step_cost))
+        at_rate = np.minimum(best_rate[rows], at_rate[rows])
+        found.append(_Steps(groups, option[rows], chosen, step_value, step_cost, at_rate))
         option, at_value, at_cost = chosen, value[groups, chosen], at_cost[rows] + step_cost
     if not found:
         none = np.zeros(0, dtype=np.int64)
-        return _Steps(none, none, none, np.zeros(0), np.zeros(0))
+        return _Steps(none, none, none, np.zeros(0), np.zeros(0), np.zeros(0))
     return _Steps(
         np.concatenate([each.group for each in found]),
         np.concatenate([each.before for each in found]),
         np.concatenate([each.after for each in found]),
         np.concatenate([each.value for each in found]),
         np.concatenate([each.cost for each in found]),
+        np.concatenate([each.rate for each in found]),
     )
 
 

@@ -45,6 +45,19 @@ def test_shares_are_shares_and_more_budget_never_hurts(seed: int, budget: float)
     assert found.value <= allocate(value, cost, size, budget + 1).value + 1e-9
 
 
+def test_options_on_one_line_are_bought_in_turn() -> None:
+    """Value in proportion to cost: of the steps between such options rounding decides which one looks better."""
+    rng = np.random.default_rng(3)
+    cost = rng.integers(1, 400, (2000, 4)) / 100
+    value, size = cost * 0.1, np.full(2000, 100.0)
+    whole = Hull.of(value, cost, size).most
+    for budget in np.linspace(0.0, whole, 9):
+        found = allocate(value, cost, size, budget)
+        assert found.shares.min() >= 0
+        assert found.shares.sum(axis=1).max() <= 1 + 1e-9
+        assert found.value == pytest.approx(0.1 * budget, abs=1e-9 * whole)
+
+
 def test_without_a_budget_everybody_gets_the_best() -> None:
     value, cost, size = problem(500, 5)
     found = allocate(value, cost, size)
