@@ -44,7 +44,7 @@ def purpose_hash(engine: Engine, salt: str, purpose: Purpose, key: exp.Expr) -> 
 
 
 def bound(share: Fraction) -> str:
-    """The first 13-digit hash that is not below a share: ceil(share x 16^13) in hex; 14 digits for a share of 1.
+    """The first 13-digit hash that is not below a share: ceil(share x 16^13) in hex; 14 digits for a share of 1, or so near.
 
     >>> bound(Fraction(1, 3)), bound(Fraction(0))
     ('5555555555556', '0000000000000')
@@ -54,15 +54,19 @@ def bound(share: Fraction) -> str:
 
 def below_share(engine: Engine, digits: exp.Expr, share: Fraction) -> exp.Expr:
     """Whether a hash lies in the first `share` of all hashes."""
-    return exp.true() if share >= 1 else is_below(engine.collated(digits), share)
+    return is_below(engine.collated(digits), share)
 
 
 def is_below(digits: exp.Expr, share: Fraction) -> exp.Expr:
-    """Whether a collated hash comes before a share of less than 1.
+    """Whether a collated hash comes before a share.
 
-    The whole hash is compared: it comes before a text of 13 digits exactly when its own first 13 do.
+    The whole hash is compared: it comes before a text of 13 digits exactly when its own first 13 do. Every hash comes
+    before a bound of 14 digits, which as a text would come first: that of 1, and of what rounds up to it.
     """
-    return exp.LT(this=digits.copy(), expression=exp.Literal.string(bound(share)))
+    end = bound(share)
+    if len(end) > DIGITS:
+        return exp.true()
+    return exp.LT(this=digits.copy(), expression=exp.Literal.string(end))
 
 
 def leading(digits: exp.Expr) -> exp.Expr:

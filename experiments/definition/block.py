@@ -59,8 +59,8 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=60)]
 
 ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
 
-Proportion = Annotated[float, Field(ge=0, lt=1)]
-Probability = Annotated[float, Field(gt=0, lt=1)]
+Proportion = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Probability = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 Money = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Days = Annotated[int, Field(gt=0, le=3660)]
 

@@ -63,7 +63,9 @@ class Rollout(Block):
     """Random, without contact: measures the rollout itself."""
     explore_share: Proportion = 0.05
     """A random arm with its propensity: keeps the next model honest."""
-    ramp: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (1.0,)
+    ramp: tuple[Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)], ...] = Field(
+        default=(1.0,), min_length=1
+    )
     """Growing parts of the audience; the last is 1."""
 
 

@@ -55,6 +55,13 @@ def test_a_share_is_compared_exactly(engine: Engine, drawn: str, share: Fraction
         assert one(engine, below_share(engine, exp.Literal.string(first), share)) is expected
 
 
+@pytest.mark.parametrize("drawn", ["0" * 32, "8" * 32, "f" * 31 + "e"])
+def test_a_share_that_rounds_up_to_all_is_all(engine: Engine, drawn: str) -> None:
+    """A bound of 14 digits would come before most hashes as a text."""
+    nearly = 1 - Fraction(1, 16**14)
+    assert one(engine, below_share(engine, exp.Literal.string(drawn), nearly)) is True
+
+
 @pytest.mark.parametrize(
     ("day", "hours", "minutes", "opens"),
     [
