@@ -5,7 +5,8 @@ An event belongs to its own time, so a row that is loaded after its window has c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -86,10 +87,12 @@ class EventEvidence:
     Attributes:
         sources: Rows and repeats of each source.
         changed: For each source with days that were read before, what has changed since.
+        closed: Source to the members of whose days every window has closed.
     """
 
     sources: tuple[SourceEvents, ...]
     changed: tuple[ChangedRows, ...]
+    closed: Mapping[str, int]
 
 
 def read_events(
@@ -97,7 +100,8 @@ def read_events(
 ) -> EventEvidence:
     """Count the events, hold them against the book, and enter the days that have closed since.
 
-    Days are compared as long as the definition and the members of the day are the same.
+    Days are compared as long as the definition and the members of the day are the same. Of a source without any row nothing is
+    entered: it may not have been loaded yet, and its rows would be called late for ever.
 
     Raises:
         OutsideError: The book is damaged, or the disk refuses.
@@ -116,12 +120,16 @@ def read_events(
         book = EventBook(definition.id, definition.origin.sha256)
     now = {each.place: each for each in _closed(definition, sources, experiment.now)}
     known = {each.place: each for each in book.read}
-    new = tuple(each for place, each in now.items() if place not in known)
+    loaded = {each.source for each in sources if each.rows}
+    new = tuple(each for place, each in now.items() if place not in known and each.source in loaded)
     if new:
         read = EventBook(book.experiment, book.definition_sha256, (*book.read, *new))
         write_whole(path, to_json(read))
     before = [(known[place], each.rows) for place, each in now.items() if place in known]
-    return EventEvidence(sources, tuple(_changed(before)))
+    closed: Counter[str] = Counter()
+    for each in now.values():
+        closed[each.source] += each.members
+    return EventEvidence(sources, tuple(_changed(before)), closed)
 
 
 def _closed(definition: Definition, sources: Iterable[SourceEvents], now: datetime) -> Iterator[ReadEvents]:

@@ -15,6 +15,8 @@ from experiments.measurement.event_counts import SourceEvents
 
 FAILS_FROM = 0.01
 """The part of the rows that may not be repeats, where an id tells that they are."""
+SILENT_FROM = 1000
+"""Members with closed windows from which on a source without a row is told: of fewer, rare events may have happened to none."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class EventHealth:
     """The checks of each event source that metrics read, in the windows of the members who were looked at.
 
     Without an id equal rows may be two true events, so they warn; with one they are repeats, and 1 % of them fails.
-    Late rows warn: what was read before lacked them, and more may come.
+    Late rows warn: what was read before lacked them, and more may come. No row at all warns, because a source that ends before the
+    send looks like members who did nothing, and a guardrail without events passes.
 
     Attributes:
         definition: The arms.
@@ -41,8 +44,12 @@ class EventHealth:
                 yield self._repeats(source)
         changed = {each.source: each for each in self.events.changed}
         for source in self.events.sources:
-            if source.rows or source.source in changed:
-                yield self._late(source, changed.get(source.source))
+            told = changed.get(source.source)
+            if source.rows or (told is not None and told.rows):
+                yield self._late(source, told)
+            elif (members := self.events.closed.get(source.source, 0)) >= SILENT_FROM:
+                facts = {"source": source.source, "members": f"{members:,}"}
+                yield self.wording.told("late_events", "warn", "no_events", None, **facts)
 
     def _repeats(self, source: SourceEvents) -> HealthCheck:
         part = source.repeats / source.rows

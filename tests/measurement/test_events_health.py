@@ -226,6 +226,29 @@ def test_a_source_that_has_lost_all_its_rows_is_noticed(tmp_path: Path) -> None:
     assert "200 have gone" in check.detail
 
 
+@pytest.mark.parametrize(("members", "told"), [(1_000, True), (998, False)])
+def test_a_source_that_ends_before_the_send_warns_and_its_rows_are_not_late_when_they_come(
+    tmp_path: Path, members: int, told: bool
+) -> None:
+    """Members who did nothing look the same, and a guardrail passes; of few members none may have acted."""
+    before: list[Sale] = [("0", SENT - timedelta(days=1), 5.0, "paid", "a")]
+    for rows, warns in ((before, told), (before, told), (before + steady(members), False)):
+        tables = {"members": people(members), "sales": sales(rows)}
+        with campaign(tmp_path, text(), tables, drawn(members)) as opened:
+            check = health(opened).get("late_events")
+        if warns:
+            assert check is not None
+            assert (check.status, "of 1,000 members" in check.detail) == ("warn", True)
+        else:
+            assert check is None or check.status == "pass"
+
+
+def test_windows_that_are_open_may_be_empty(tmp_path: Path) -> None:
+    tables = {"members": people(1_000), "sales": sales([])}
+    with campaign(tmp_path, text(), tables, drawn(1_000), now=SENT + timedelta(days=2)) as opened:
+        assert "late_events" not in health(opened)
+
+
 def test_another_definition_starts_the_book_anew(tmp_path: Path) -> None:
     for rows, definition in ((steady(200)[7:], text()), (steady(200), text().replace("0.1}", "0.2}"))):
         tables = {"members": people(200), "sales": sales(rows)}
