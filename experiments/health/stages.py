@@ -36,7 +36,7 @@ class StageHealth:
 
     At send, offers only: a difference warns, because everybody assigned is analysed whether sent or not. At analysis all arms:
     a difference fails below `invalid_if.srm_p_below`, because who is left is no longer alike. Shops and households are sent to
-    and lost as one, so where those were assigned nothing is tested.
+    and lost as one, so where those were assigned nothing is tested; that control was sent a message is told all the same.
 
     Attributes:
         definition: Arms and limits.
@@ -52,21 +52,24 @@ class StageHealth:
 
     def checks(self) -> Iterable[HealthCheck]:
         """Every check that applies."""
-        if self.by_unit:
-            return
-        yield from self._at_send()
-        yield from self._at_analysis()
+        if not self.by_unit:
+            yield from self._at_send()
+        yield from self._control_sent()
+        if not self.by_unit:
+            yield from self._at_analysis()
 
     @cached_property
     def _arms(self) -> tuple[str, ...]:
         return tuple(arm.id for arm in self.definition.all_arms)
 
     def _at_send(self) -> Iterable[HealthCheck]:
+        if self.definition.delivery is not None:
+            yield from self._stage("send", lambda each: (each.sent or 0, each.measured), self._arms[1:])
+
+    def _control_sent(self) -> Iterable[HealthCheck]:
+        """Whether anybody of control was sent a message, where the data say to whom one was sent."""
         delivery = self.definition.delivery
-        if delivery is None:
-            return
-        yield from self._stage("send", lambda each: (each.sent or 0, each.measured), self._arms[1:])
-        if delivery.sent is None:
+        if delivery is None or delivery.sent is None:
             return
         of_control = [each for each in self.stages if each.arm == CONTROL]
         sent = sum(each.sent or 0 for each in of_control)

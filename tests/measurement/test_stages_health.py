@@ -226,5 +226,19 @@ def test_shops_are_not_tested_member_by_member(tmp_path: Path) -> None:
     definition = load(file)
     staged = tuple(_staged({("mail", "new", 0): (500, 500), ("sms", "new", 0): (500, 0)}))
     wording = HealthWording(definition, Words("en"))
-    assert not list(StageHealth(definition, staged, by_unit=True, wording=wording).checks())
-    assert list(StageHealth(definition, staged, by_unit=False, wording=wording).checks())
+    by_unit = list(StageHealth(definition, staged, by_unit=True, wording=wording).checks())
+    assert [(check.check, check.status) for check in by_unit] == [("control_sent", "pass")]
+    assert len(list(StageHealth(definition, staged, by_unit=False, wording=wording).checks())) > 1
+
+
+def test_shops_of_control_that_were_sent_to_warn(tmp_path: Path) -> None:
+    """Nothing is tested where shops were assigned, and a message to control is no test."""
+    file = tmp_path / "small.yml"
+    file.write_text(textwrap.dedent(HEAD) + textwrap.dedent(text()), encoding="utf8")
+    definition = load(file)
+    staged = tuple(_staged({("control", "new", 0): (500, 3), ("mail", "new", 0): (500, 480)}))
+    (check,) = StageHealth(
+        definition, staged, by_unit=True, wording=HealthWording(definition, Words("en"))
+    ).checks()
+    assert (check.check, check.status) == ("control_sent", "warn")
+    assert check.detail.startswith("3 members of control")
