@@ -100,7 +100,7 @@ class Picker:
         winner = self._preferred(tied)
         if len(tied) > 1:
             reason = self.sentences.reason(
-                f"tie_{self._rule.tie}",
+                f"{'best_and' if winner == best else 'tie'}_{self._rule.tie}",
                 arm=self.sentences.arm(winner),
                 best=self.sentences.arm(best),
                 others=self.sentences.arms(tuple(arm for arm in tied if arm != winner)),

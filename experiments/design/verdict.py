@@ -45,7 +45,8 @@ def judge_plan(plan: Plan, eligible: int, sentences: Sentences) -> PlanVerdict:
     notes += [*_interference(plan, sentences), *_by_unit(plan, sentences), *_looks(plan, sentences)]
     notes += [*_budget(plan, eligible, sentences), *_control_share(plan, sentences)]
     if against:
-        return PlanVerdict(False, (*against, *notes), sentences.next_step("redesign"))
+        code = "baseline" if plan.metric is None else "redesign"
+        return PlanVerdict(False, (*against, *notes), sentences.next_step(code))
     recorded = plan.definition.assignment.method == "recorded"
     next_step = sentences.next_step("analyze" if recorded else "assign")
     return PlanVerdict(True, tuple(notes), next_step)

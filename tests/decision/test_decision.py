@@ -85,7 +85,7 @@ def test_a_rule_that_asks_for_nothing_lets_every_arm_compete(tmp_path: Path) -> 
     )
     document = analysis(definition, Campaign())
     assert document.verdict.winner == "points"
-    assert codes(document)[:2] == ["tie_first", "segments_not_read"]
+    assert codes(document)[:2] == ["best_and_first", "segments_not_read"]
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,11 @@ def test_a_tie_goes_to_the_cheapest_or_to_the_first(tmp_path: Path) -> None:
     cheapest = analysis(define(tmp_path / "a"), campaign)
     first = analysis(define(tmp_path / "b", decision={"pick": {"tie": "first"}}), campaign)
     assert (cheapest.verdict.winner, codes(cheapest)[0]) == ("gift", "tie_cheapest")
-    assert (first.verdict.winner, codes(first)[0]) == ("points", "tie_first")
+    assert (first.verdict.winner, codes(first)[0]) == ("points", "best_and_first")
+    other = analysis(
+        define(tmp_path / "c", decision={"pick": {"tie": "first"}}), Campaign({"points": cheap, "gift": dear})
+    )
+    assert (other.verdict.winner, codes(other)[0]) == ("points", "tie_first")
 
 
 def test_equal_costs_in_a_tie_go_by_the_order_of_the_file(tmp_path: Path) -> None:

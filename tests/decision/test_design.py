@@ -93,6 +93,7 @@ def test_a_past_without_variance_plans_nothing(tmp_path: Path) -> None:
     planned = plan(definition, 50_000, Did(rate=0.0, spend=0.0))
     assert not planned.feasible
     assert planned.reasons[0].code == "baseline_unknown"
+    assert "Give `design.baseline`" in planned.next_step
     assert planned.arms[0].power is None
 
 
