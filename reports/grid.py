@@ -18,6 +18,7 @@ _SIGNS: Sequence[tuple[Status, str, str]] = (
     ("fail", "✗", "red"),
     ("unclear", "?", "yellow"),
 )
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _GAP = 2
 _WRAPPED_FROM = 30
 """Columns of words wrap from this width on; figures never do."""
@@ -29,10 +30,12 @@ def draw_table(console: Console, table: Table | None) -> None:
         return
     console.print()
     console.print(Text(table.title, style="bold"))
+    if table.about:
+        console.print(Text(table.about, style="dim"))
     for columns in split_columns(table, console.width):
         console.print(Padding(_grid(table, columns), (0, 0, 1, 0)))
     for number, note in enumerate(table.notes, start=1):
-        console.print(Text(f"{number} — {note}", style="dim"))
+        console.print(Text(f"{_raised(number)} {note}", style="dim"))
 
 
 def split_columns(table: Table, width: int) -> Iterator[tuple[int, ...]]:
@@ -69,11 +72,16 @@ def _cell_text(table: Table, cell: Cell) -> Text:
     for status, sign, style in _SIGNS:
         if cell.status == status:
             text = Text(f"{sign} {cell.text}", style=style)
-    if cell.absent:
-        text.append(f" {table.note_number(cell)}", style="dim")
+    if number := table.note_number(cell):
+        text.append(_raised(number), style="dim")
     if cell.under:
         text.append(f"\n{cell.under}", style="dim")
     return text
+
+
+def _raised(number: int) -> str:
+    """The number of a note, which must not be taken for a figure."""
+    return str(number).translate(_SUPERSCRIPTS)
 
 
 def _grid(table: Table, places: tuple[int, ...]) -> Grid:

@@ -25,7 +25,7 @@ def plan_table(narrator: Narrator, design: Design) -> Table:
     if design.members_needed is not None:
         needed = Cell(numbers.count(design.members_needed))
     budget = absent(say("why.no_budget")) if design.budget is None else Cell(numbers.money(design.budget))
-    source = say_source(narrator, design.baseline_source)
+    source = narrator.say(f"baseline.{design.baseline_source}")
     baseline = narrator.mean(design.metric, design.baseline, say("why.no_baseline"))
     correction = say("plan.alpha_each", alpha=numbers.share(design.alpha_each), correction=design.correction)
     best = say("plan.best_control", share=numbers.share(design.best_control_share))
@@ -52,11 +52,6 @@ def plan_table(narrator: Narrator, design: Design) -> Table:
     )
 
 
-def say_source(narrator: Narrator, source: str) -> str:
-    """Where a baseline comes from, in words."""
-    return narrator.say_or(f"baseline.{source}", source)
-
-
 def power_table(narrator: Narrator, design: Design) -> Table:
     """What each arm's comparison with control can detect."""
     say = narrator.say
@@ -79,7 +74,8 @@ def power_table(narrator: Narrator, design: Design) -> Table:
 def _power_row(narrator: Narrator, design: Design, arm: ArmPower) -> Row:
     needed, power, effect = arm.members_needed, arm.power, arm.detectable_effect
     reached = power is not None and power >= design.power
-    why = narrator.say("why.no_baseline" if design.baseline is None else "why.no_minimum_effect")
+    flat = "why.no_baseline" if design.baseline is None else "why.flat_baseline"
+    why = narrator.say("why.no_minimum_effect" if design.minimum_effect is None else flat)
     return row(
         [
             narrator.arm_cell(arm.arm),
@@ -89,7 +85,7 @@ def _power_row(narrator: Narrator, design: Design, arm: ArmPower) -> Row:
             absent(why)
             if power is None
             else Cell(narrator.numbers.share(power), status="pass" if reached else "fail"),
-            absent(narrator.say("why.no_baseline"))
+            absent(narrator.say(flat))
             if effect is None
             else words(narrator.difference(design.metric, effect, None, None)[0]),
         ]
@@ -121,7 +117,7 @@ def _guardrail_power_row(narrator: Narrator, rail: GuardrailPower) -> Row:
         if relative
         else narrator.difference(rail.metric, rail.limit, None, None)[0]
     )
-    power = absent(narrator.say("why.no_baseline"))
+    power = absent(narrator.say("why.no_baseline" if rail.baseline is None else "why.flat_baseline"))
     if rail.power is not None:
         power = Cell(
             narrator.numbers.share(rail.power), status="pass" if rail.power >= ENOUGH_POWER else "warn"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from reports.curves import Curve
 from reports.narrator import Narrator
 from reports.tables import Cell, Column, Row, Table, absent, row, words
@@ -97,10 +99,15 @@ def _step_row(narrator: Narrator, step: RampStep) -> Row:
             words(str(step.step)),
             words(numbers.share(step.share)),
             words(numbers.count(step.members)),
-            later if step.released_at is None else words(step.released_at[:16].replace("T", " ")),
+            later if step.released_at is None else words(_local(narrator, step.released_at)),
             withdrawn,
         ]
     )
+
+
+def _local(narrator: Narrator, moment: str) -> str:
+    """A moment as the clock of the definition's time zone shows it."""
+    return f"{datetime.fromisoformat(moment).astimezone(narrator.definition.zone):%Y-%m-%d %H:%M}"
 
 
 def rollout_table(narrator: Narrator, rollout: Rollout) -> Table:

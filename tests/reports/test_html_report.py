@@ -108,8 +108,10 @@ def test_the_verdict_speaks_chinese_with_the_same_figures(tmp_path: Path) -> Non
 
 def test_nobody_wins_and_the_report_says_what_the_best_arm_showed(tmp_path: Path) -> None:
     experiment = open_experiment(tmp_path)
-    verdict = Reader(render_report(experiment, analysis(experiment, "no_rollout"))).headings[0]
-    assert verdict.startswith("h1 Roll nothing out")
+    page = render_report(experiment, analysis(experiment, "no_rollout"))
+    verdict = Reader(page).headings[0]
+    assert verdict.startswith("h1 No offer passed the decision rule")
+    assert page.count("Roll nothing out") == 1
     assert "+$231" in verdict
 
 

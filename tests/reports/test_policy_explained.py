@@ -82,7 +82,7 @@ def test_all_of_it_is_told(language: Language, tmp_path: Path) -> None:
             "It is behind.",
             "4,999",
             "Step 2 of 2",
-            "2026-12-01 09:00",
+            "2026-12-01 17:00",
             "25.00",
             "next.yml",
         ):

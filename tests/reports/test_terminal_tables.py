@@ -29,8 +29,11 @@ from experiments.language import Language
 from reports.accounts import money_table
 from reports.grid import split_columns
 from reports.narrator import Narrator
+from reports.plans import power_table
 from reports.results import effects_table, factorial_table, guardrails_table
+from reports.rollouts import ramp_table
 from reports.terminal import Shown, show
+from uplift.documents import RampStep
 
 Made = Callable[[Experiment], Shown]
 
@@ -77,6 +80,45 @@ def test_the_verdict_the_reasons_and_the_next_step_are_told(tmp_path: Path) -> N
     assert "Roll out. Send “Care message with 500 points”: +$216 profit per 1,000 members" in text
     assert "In vip, send “Last-chance text” instead. In dormant, send nothing." in text
     assert "Next: Run: offerwise rollout definition.yml" in text
+
+
+def test_notes_are_raised_and_tables_say_what_they_are_counted_in(tmp_path: Path) -> None:
+    """A plain 1 beside a dash reads as a figure, and amounts per 1,000 members as amounts per member."""
+    text = shown(open_experiment(tmp_path), COMMANDS["analyze"])
+    assert "—¹" in text
+    assert "\n¹ control is what the other arms are compared with" in text
+    assert "Per 1,000 members: as estimated" in text
+    assert "— 1" not in text
+
+
+@pytest.mark.parametrize(
+    ("minimum_effect", "why"), [(0.002, "the past shows no variance"), (None, "names none")]
+)
+def test_a_power_that_does_not_exist_says_what_is_missing(
+    tmp_path: Path, minimum_effect: float | None, why: str
+) -> None:
+    experiment = open_experiment(tmp_path)
+    planned = design(experiment)
+    unknown = tuple(
+        dataclasses.replace(arm, power=None, members_needed=None, detectable_effect=None)
+        for arm in planned.arms
+    )
+    planned = dataclasses.replace(planned, baseline=0.0, minimum_effect=minimum_effect, arms=unknown)
+    table = power_table(Narrator.of(experiment), planned)
+    assert why in table.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown_at"), [("UTC", "2026-12-01 20:30"), ("Asia/Shanghai", "2026-12-02 04:30")]
+)
+def test_the_ramp_tells_the_definition_s_clock(tmp_path: Path, zone: str, shown_at: str) -> None:
+    experiment = open_experiment(tmp_path)
+    definition = experiment.definition.model_copy(update={"timezone": zone})
+    narrator = dataclasses.replace(Narrator.of(experiment), definition=definition)
+    steps = (RampStep(1, 0.1, 700, "2026-12-01T20:30:00+00:00", 0), RampStep(2, 1.0, 6300))
+    table = ramp_table(narrator, dataclasses.replace(rollout(), ramp=steps))
+    assert table is not None
+    assert table.rows[0].cells[3].text == shown_at
 
 
 def test_a_refused_plan_says_why(tmp_path: Path) -> None:
