@@ -295,12 +295,26 @@ def _factorial_row(narrator: Narrator, term: FactorialTerm) -> Row:
     return row(
         [
             words(narrator.metric(term.metric)),
-            words(term.term),
+            _term_cell(narrator, term.term),
             effect,
             narrator.p_cell(term.p_value, no_test),
             narrator.p_cell(term.p_value_adjusted, no_test),
         ]
     )
+
+
+def _term_cell(narrator: Narrator, term: str) -> Cell:
+    """A factor, with the levels of which the one is taken from the other; or factors that depend on each other."""
+    factors = narrator.definition.arms.factors or {}
+    pair = [level.split(":", 1) for level in term.split(" - ")]
+    if len(pair) == 2:
+        factor, levels = pair[0][0], [level for _, level in pair]
+    else:
+        factor, levels = term, list(factors.get(term, {}))
+    if factor not in factors or len(levels) != 2:
+        return words(term.replace(":", " × "))
+    first, second = (factors[factor][level].label or level for level in levels)
+    return words(factor, f"{first} − {second}")
 
 
 def odds_table(narrator: Narrator, analysis: Analysis) -> Table:

@@ -23,6 +23,8 @@ from report_examples import (
 from rich.cells import cell_len
 from rich.console import Console
 
+import offerwise
+from experiments.definition.load import load
 from experiments.documents.analysis import FactorialTerm
 from experiments.experiment import Experiment
 from experiments.language import Language
@@ -119,6 +121,24 @@ def test_the_ramp_tells_the_definition_s_clock(tmp_path: Path, zone: str, shown_
     table = ramp_table(narrator, dataclasses.replace(rollout(), ramp=steps))
     assert table is not None
     assert table.rows[0].cells[3].text == shown_at
+
+
+def test_a_factor_s_difference_says_which_level_is_taken_from_which(tmp_path: Path) -> None:
+    experiment = open_experiment(tmp_path)
+    winback = load(Path(offerwise.__file__).parent / "examples" / "winback.yml")
+    narrator = dataclasses.replace(Narrator.of(experiment), definition=winback)
+    found = (1.0, 0.1, 0.8, 1.2, 10.0, 0.0, 0.0)
+    terms = ("copy", "incentive:pts500 - incentive:cpn20", "incentive:copy", "incentive")
+    document = dataclasses.replace(
+        analysis(experiment), factorial=tuple(FactorialTerm("profit", term, *found) for term in terms)
+    )
+    told = [line.cells[1] for line in factorial_table(narrator, document).rows]
+    assert [(cell.text, cell.under) for cell in told] == [
+        ("copy", "关怀 − 限时"),
+        ("incentive", "500 积分 − 满 100 减 20"),
+        ("incentive × copy", ""),
+        ("incentive", ""),
+    ]
 
 
 def test_a_refused_plan_says_why(tmp_path: Path) -> None:
