@@ -14,8 +14,10 @@ from experiments.assignment.known import (
     look_up,
     read_features,
 )
+from experiments.assignment.ledger import Ledger
 from experiments.assignment.locked import differing_keys, refuse_changes
 from experiments.assignment.open_ledger import open_ledger
+from experiments.assignment.recognised import require_recognised
 from experiments.assignment.strata import stratum_name
 from experiments.audience.audience import build_audience, carried, snapshot_of, used_columns
 from experiments.audience.features import members_alone, profile
@@ -81,6 +83,7 @@ def assigned_members(experiment: Experiment, catalogue: Catalogue) -> Assigned:
     became of them.
 
     Raises:
+        InputError: Those who have an arm are no longer known by their keys.
         RefusedError: Nobody is assigned yet, or members have an arm that the definition does not have.
         OutsideError: The ledger is damaged, or the engine fails.
     """
@@ -103,20 +106,25 @@ def _from_ledger(experiment: Experiment, catalogue: Catalogue) -> Assigned:
     if not read_features(definition):
         alone = members_alone(experiment, catalogue, used)
         if definition.audience.unit is None:
-            ledger.read(_RELATION)
+            _read(ledger, experiment, catalogue, _RELATION)
             kinds = {**engine.columns(_RELATION), **catalogue.members.columns}
             columns = {name: kinds[name] for name in (*OF_LEDGER, *carried(alone))}
             return Assigned(_RELATION, columns, not changed, False, changed, look_up(alone))
-        ledger.read(_LEDGER)
+        _read(ledger, experiment, catalogue)
         engine.create(_RELATION, beside_ledger(alone, _LEDGER))
     elif definition.audience.is_daily:
-        ledger.read(_LEDGER)
+        _read(ledger, experiment, catalogue)
         create_by_day_of_entry(experiment, catalogue, _RELATION, _LEDGER)
     else:
-        ledger.read(_LEDGER)
+        _read(ledger, experiment, catalogue)
         known = profile(experiment, catalogue, snapshot_of(experiment), used)
         engine.create(_RELATION, beside_ledger(known, _LEDGER))
     return Assigned(_RELATION, engine.columns(_RELATION), not changed, recorded=False, differences=changed)
+
+
+def _read(ledger: Ledger, experiment: Experiment, catalogue: Catalogue, name: str = _LEDGER) -> None:
+    ledger.read(name)
+    require_recognised(experiment, catalogue, name)
 
 
 def _refuse_other_arms(experiment: Experiment, assigned: Assigned) -> None:

@@ -12,6 +12,7 @@ from experiments.assignment.entry import record_entry_day, refuse_day
 from experiments.assignment.ledger import Ledger, hold, ledger_rows
 from experiments.assignment.ledger_folders import ledger_folders, record_folders
 from experiments.assignment.open_ledger import open_ledger
+from experiments.assignment.recognised import require_recognised
 from experiments.assignment.rerandomise import accepted_salt, rerandomise
 from experiments.assignment.sampled import sampled_classes, told_classes
 from experiments.assignment.send import send_days, write_send_lists
@@ -41,7 +42,8 @@ def assign(experiment: Experiment) -> Assignment:
     by day (`snapshot: daily`), each call is decided as of its day, and a day on which nobody enters adds no batch.
 
     Raises:
-        InputError: The data do not fit the definition, or a day was asked for that members cannot enter on.
+        InputError: The data do not fit the definition, those who have an arm are no longer known by their keys, or a day was
+            asked for that members cannot enter on.
         RefusedError: The arms are recorded, the definition differs from the one that is locked, or an experiment that
             comes first has not assigned its members.
         OutsideError: The engine or the disk fails; the ledger is as it was.
@@ -58,6 +60,8 @@ def assign(experiment: Experiment) -> Assignment:
         refuse_before_others(experiment, snapshot_of(experiment))
         catalogue = open_data(experiment)
         audience = build_audience(experiment, catalogue)
+        ledger.read(_LEDGER)
+        require_recognised(experiment, catalogue, _LEDGER)
         _add_batch(experiment, audience, ledger)
         if definition.audience.is_daily:
             record_entry_day(experiment.workspace, snapshot_of(experiment))
@@ -98,7 +102,6 @@ def _add_batch(experiment: Experiment, audience: Audience, ledger: Ledger) -> No
     before = ledger.state()
     wanted = definition.assignment.sample_size
     room = None if wanted is None else max(0, wanted - before.members)
-    ledger.read(_LEDGER)
     experiment.progress("Drawing arms")
     salt = accepted_salt(experiment) if before.exists else definition.salt
     settings = definition.assignment.rerandomise
