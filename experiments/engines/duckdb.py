@@ -362,8 +362,9 @@ def _portable(column: exp.Expr, kind: str) -> exp.Expr:
         return exp.cast(column, exp.DType.TIMESTAMPTZ)
     if kind in {"FLOAT", "DOUBLE"}:
         value = exp.cast(column, exp.DType.DOUBLE)
-        # A comparison with NaN is pruned by a Parquet file's statistics, which leave NaN out.
-        return exp.case().when(exp.IsNan(this=value), exp.null()).else_(value.copy())
+        # Both `= 'NaN'` and `isnan` are answered from a Parquet file's statistics, which leave NaN out.
+        is_nan = exp.NullSafeEQ(this=value, expression=exp.cast(_literal("NaN"), exp.DType.DOUBLE))
+        return exp.case().when(is_nan, exp.null()).else_(value.copy())
     return column
 
 

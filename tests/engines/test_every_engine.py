@@ -133,6 +133,36 @@ def test_parquet_types_row_numbers_and_nan_as_null(engine: Engine, tmp_path: Pat
     ]
 
 
+def test_nan_is_null_whatever_a_file_s_statistics_say(engine: Engine, tmp_path: Path) -> None:
+    """They leave NaN out of a column's least and greatest value, by which an engine may decide what there can be."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    nan = math.nan
+    values = {
+        "between": [1.0, nan, 3.0, 4.0],
+        "alike": [0.0, nan, 0.0, 0.0],
+        "and_null": [1.0, nan, None, 4.0],
+        "infinite": [-math.inf, nan, math.inf, 1.0],
+    }
+    columns = {name: pa.array(each, from_pandas=False) for name, each in values.items()}
+    columns["short"] = pa.array(values["between"], pa.float32(), from_pandas=False)
+    parquet.write_table(pa.table({"n": [0, 1, 2, 3], **columns}), tmp_path / "m.parquet")
+    engine.open_source("m", str(tmp_path / "m.parquet"))
+    for name in columns:
+        expected = [
+            None if each is None or math.isnan(each) else each for each in values.get(name, values["between"])
+        ]
+        query = exp.select(column(name)).from_("m").order_by(column("n"))
+        assert [each for (each,) in engine.rows(query)] == expected
+        missing = (
+            exp.select(exp.Count(this=exp.Star()))
+            .from_("m")
+            .where(exp.Is(this=column(name), expression=exp.null()))
+        )
+        assert engine.rows(missing) == [(expected.count(None),)]
+
+
 def test_an_unsigned_key_keeps_its_digits(engine: Engine, tmp_path: Path) -> None:
     path = tmp_path / "m.parquet"
     duckdb.sql("SELECT 18446744073709551615::UBIGINT AS big").write_parquet(str(path))
