@@ -158,8 +158,8 @@ def _harmful(analysis: Analysis, truth: TrueEffects, words: Words) -> Iterator[S
         facts = {
             "arm": row.arm,
             "metric": row.metric,
-            "truth": f"{true.difference:.2%}",
-            "limit": f"{row.limit:.2%}",
+            "truth": f"{100 * true.difference:.2f}",
+            "limit": f"{100 * row.limit:.2f}",
         }
         code = "harmful.stopped" if stopped else "harmful.let_through"
         yield Statement("harmful", row.arm, stopped, words.say(PACKAGE, code, **facts))

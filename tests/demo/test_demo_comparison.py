@@ -122,6 +122,8 @@ def test_a_right_verdict_agrees_with_everything_planted() -> None:
         ("harmful", "coupon"): True,
     }
     assert any("-650" in statement.text for statement in compared.statements)
+    (harmful,) = (each.text for each in compared.statements if each.about == "harmful")
+    assert "points, beyond the limit of" in harmful
 
 
 def test_rolling_out_the_loss_maker_is_called_wrong() -> None:
