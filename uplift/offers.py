@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from experiments.definition.errors import RefusedError
+from experiments.definition.errors import InputError, RefusedError
 from experiments.definition.metrics import SumMetric
 from experiments.documents.analysis import Analysis, Effect, WinnerCorrected
 from experiments.documents.storage import read_document
@@ -17,7 +17,7 @@ from uplift.clustering import design_effect
 from uplift.evidence import Evidence
 from uplift.features import Array, FeatureSpace, Kind
 from uplift.policy import ShippedPolicy, load_policy
-from uplift.reading import segment_names
+from uplift.reading import feature_kinds, segment_names
 from uplift.rules import Everybody, Individual, Rule, SegmentTable
 from uplift.sample import FEWEST
 from uplift.sentences import PACKAGE
@@ -91,6 +91,10 @@ def choose_offers(evidence: Evidence, analysis: Analysis, metric: str) -> Offers
     """The proven policy where `uplift` kept one for this definition and metric, else the winner of each segment.
 
     Of a part whose arm is not eligible, the best eligible arm takes the place; nothing where none brings anything.
+
+    Raises:
+        InputError: The stored policy cannot be used, or a feature is of another kind than when it was learned.
+        OutsideError: The policy is a model, which is absent or another one.
     """
     policy = load_policy(evidence.experiment.workspace)
     fits = policy and policy.definition_sha256 in evidence.versions and policy.value_metric == metric
@@ -103,6 +107,7 @@ def choose_offers(evidence: Evidence, analysis: Analysis, metric: str) -> Offers
 
 
 def _of_policy(evidence: Evidence, policy: ShippedPolicy) -> Offers:
+    _require_kinds(evidence, policy)
     gains = np.array([cell.gains for cell in policy.cells]) - _uncounted_contact(
         evidence, policy.value_metric
     )
@@ -124,6 +129,25 @@ def _of_policy(evidence: Evidence, policy: ShippedPolicy) -> Offers:
         np.full(len(policy.cells), optimism_of(policy)),
         spread,
     )
+
+
+def _require_kinds(evidence: Evidence, policy: ShippedPolicy) -> None:
+    """Numbers are still numbers, and categories categories: of another kind every value would be one that was never seen."""
+    if isinstance(policy.rule, Everybody | SegmentTable):
+        return
+    definition = evidence.experiment.definition
+    kinds = feature_kinds(definition, evidence.units.columns)
+    faults = [
+        definition.origin.fault(
+            ("uplift", "features", place),
+            f"`{name}` is a {kinds[name]} now and was a {was} when the policy was learned",
+            "give the column its type again, or run `offerwise uplift` again",
+        )
+        for place, (name, was) in enumerate(policy.kinds.items())
+        if kinds[name] != was
+    ]
+    if faults:
+        raise InputError(faults)
 
 
 def optimism_of(policy: ShippedPolicy) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -154,6 +155,24 @@ def test_running_again_draws_nobody_anew(experiment: Experiment, found: UpliftRe
     assert second == first
     assert {path: Path(path).read_bytes() for path in content} == content
     assert found.policy.proven
+
+
+def test_features_of_another_kind_than_when_it_was_learned_are_told_together(
+    planted: tuple[Campaign, Truth], experiment: Experiment, found: UpliftResult, tmp_path: Path
+) -> None:
+    """`app` as 0 and 1 would be a level that nobody has seen, and every member would get the other leaf's offer."""
+    assert found.policy.proven
+    shutil.copytree(planted[0].folder, tmp_path / "copy", ignore=shutil.ignore_patterns("rollout"))
+    campaign = Campaign(tmp_path / "copy")
+    frame = campaign.frame()
+    other = frame.assign(app=frame["app"].astype(int), recency=frame["recency"].astype(str))
+    other.to_parquet(campaign.folder / "members.parquet")
+    with campaign.open() as changed, pytest.raises(InputError) as caught:
+        rollout(changed)
+    assert [fault.key for fault in caught.value.faults] == ["uplift.features[1]", "uplift.features[2]"]
+    assert "`recency` is a category now and was a number" in str(caught.value)
+    assert not (changed.workspace.rollout / "ledger.parquet").exists()
+    assert experiment.workspace.root != changed.workspace.root
 
 
 def test_the_profit_that_was_forecast_is_the_true_one(
