@@ -21,16 +21,19 @@ Purpose = Literal["sample", "send", "explore", "holdout", "fold", "learn"]
 DIGITS = 13
 STEPS = 16**DIGITS
 _SEPARATOR = "|"
+_LEFT = f"left{_SEPARATOR}"
+"""Before the key of a member who has left the data, where units are asked for."""
 
 
 def unit_key(engine: Engine, unit: str | None) -> exp.Expr:
     """What a member of the assignment is drawn by: the key of `audience.unit`, else the member's own.
 
-    A member who has left the data has no unit any more, and is one alone.
+    A member who has left the data has no unit any more, and is one alone: marked, since shops and members may both be numbers.
     """
     if unit is None:
         return column("member")
-    return coalesce(engine.as_key(column(unit)), column("member"))
+    alone = exp.Concat(expressions=[exp.Literal.string(_LEFT), column("member")])
+    return coalesce(engine.as_key(column(unit)), alone)
 
 
 def arm_hash(engine: Engine, salt: str, key: exp.Expr) -> exp.Expr:

@@ -11,6 +11,7 @@ from experiments.analysis import analyze
 from experiments.assignment.assignment import assign
 from experiments.assignment.explanation import explain_assignment
 from experiments.definition.errors import InputError
+from experiments.monitor import monitor
 from tests.assignment import recomputed
 from tests.assignment.campaign import NOW, Campaign, members
 from tests.assignment.test_draw import SALT, SHARES, ledger_rows
@@ -100,3 +101,22 @@ def test_the_draw_of_a_household_is_explained(campaign: Campaign) -> None:
             assert found.draw is not None
             assert found.draw.hashed == f"{SALT}|{rows[place]['household']}"
             assert arm_of(found) == found.arm == ledger[key]["arm"]
+
+
+def test_a_member_who_has_left_is_in_no_unit_of_the_same_name(campaign: Campaign) -> None:
+    """Keys of members and of shops are the same numbers, as they are where both are counted from 1."""
+    rows: list[dict[str, object]] = [
+        {"会员": str(place), "shop": str(place // 6), "tier": "vip"} for place in range(240)
+    ]
+    changes: dict[str, Any] = {
+        "audience": {"snapshot": "2026-11-25", "unit": "shop"},
+        "assignment": {"method": "hash", "salt": SALT},
+    }
+    ledger = drawn(campaign, rows, **changes)
+    arm_of_shop = {str(row["shop"]): ledger[str(row["会员"])]["arm"] for row in rows}
+    left = next(key for key, row in ledger.items() if row["arm"] != arm_of_shop.get(key, row["arm"]))
+    campaign.write([row for row in rows if row["会员"] != left], **changes)
+    with campaign.open() as experiment:
+        checks = {check.check: check for check in monitor(experiment).health}
+    assert checks["units_split"].status == "pass"
+    assert "41 units" in checks["units_split"].detail
