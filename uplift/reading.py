@@ -17,7 +17,6 @@ from experiments.definition.policy import Uplift
 from experiments.engines.protocol import ColumnType
 from experiments.experiment import Experiment
 from experiments.queries import as_double, column, is_null, named, relation
-from experiments.refusals import refusal
 from uplift.evidence import Evidence
 from uplift.features import FeatureSpace, Kind
 from uplift.sample import Integers, LearningSample, Members
@@ -50,7 +49,6 @@ def read_sample(evidence: Evidence, metric: str) -> Reading:
 
     Raises:
         InputError: The definition has no features to learn from, or one that is neither a number nor a text.
-        RefusedError: An arm has too few members for the folds.
     """
     experiment = evidence.experiment
     settings = uplift_settings(experiment.definition)
@@ -63,7 +61,6 @@ def read_sample(evidence: Evidence, metric: str) -> Reading:
     sample = _sample(
         experiment.definition, settings, frame, FeatureSpace.fit(_features(frame, kinds), kinds), kinds
     )
-    _refuse_few(experiment, sample)
     return Reading(sample, kinds, int(members))
 
 
@@ -201,15 +198,3 @@ def _sample(
         folds=settings.folds,
         seed=seed_of(definition),
     )
-
-
-def _refuse_few(experiment: Experiment, sample: LearningSample) -> None:
-    """Every arm needs members in every fold, or a model would be asked about an arm that it never saw."""
-    counts = np.zeros((sample.folds, len(sample.arms)), dtype=np.int64)
-    np.add.at(counts, (sample.fold, sample.arm), 1)
-    few = [arm.id for k, arm in enumerate(sample.arms) if counts[:, k].min() < 20]
-    if few:
-        file = experiment.arguments
-        raise refusal(
-            experiment.words, "too_few_to_learn", arms=", ".join(few), folds=sample.folds, file=file
-        )

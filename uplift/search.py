@@ -14,6 +14,7 @@ from uplift.explanation import drivers, resampled_share, tree_nodes
 from uplift.features import Array
 from uplift.gate import Contender, run_gate
 from uplift.heterogeneity import heterogeneity_test
+from uplift.learnable import require_learnable
 from uplift.next_test import draft_path, propose_next
 from uplift.offers import rule_arms
 from uplift.parts import policy_parts
@@ -61,7 +62,7 @@ def find_policy(experiment: Experiment, value: str | None = None, *, explain: bo
 
     Raises:
         InputError: The metric or the features cannot be used.
-        RefusedError: The test is invalid or not over, or an arm has too few members.
+        RefusedError: The test is invalid or not over, or there are too few members to learn from.
         OutsideError: The engine or the disk fails.
     """
     definition = experiment.definition
@@ -70,6 +71,7 @@ def find_policy(experiment: Experiment, value: str | None = None, *, explain: bo
     evidence = open_evidence(experiment)
     reading = read_sample(evidence, metric)
     sample = reading.sample
+    require_learnable(experiment, sample)
     plan = Plan(
         kinds=settings.policy.kinds,
         learners=settings.learners,
