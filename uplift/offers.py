@@ -108,9 +108,7 @@ def choose_offers(evidence: Evidence, analysis: Analysis, metric: str) -> Offers
 
 def _of_policy(evidence: Evidence, policy: ShippedPolicy) -> Offers:
     _require_kinds(evidence, policy)
-    gains = np.array([cell.gains for cell in policy.cells]) - _uncounted_contact(
-        evidence, policy.value_metric
-    )
+    gains = np.array([cell.gains for cell in policy.cells]) - uncounted_contact(evidence, policy.value_metric)
     errors = np.array([cell.std_errors for cell in policy.cells])
     members = np.array([cell.members for cell in policy.cells], dtype=float)
     own = rule_arms(policy.rule, len(policy.cells), policy)
@@ -191,7 +189,7 @@ def _of_winners(evidence: Evidence, analysis: Analysis, metric: str) -> Offers:
             row: Effect | None = rows.get((name, arm)) or rows.get((None, arm))
             if row is not None:
                 gains[place, k], errors[place, k] = row.difference, row.std_error or 0.0
-    gains = gains - _uncounted_contact(evidence, metric)
+    gains = gains - uncounted_contact(evidence, metric)
     spread = _spread(evidence.measurement.metrics[metric], segments, arms)
     barred = evidence.barred(arms[k] for k in chosen)
     offered = tuple(_allowed(k, gains[place], evidence.eligible, arms) for place, k in enumerate(chosen))
@@ -227,7 +225,7 @@ def _allowed(arm: int, gains: Array, eligible: tuple[str, ...], arms: tuple[str,
     return best if gains[best] > 0 else 0
 
 
-def _uncounted_contact(evidence: Evidence, metric: str) -> Array:
+def uncounted_contact(evidence: Evidence, metric: str) -> Array:
     """Shape (K,): the contact cost of each arm where the value is a sum, from which it has not gone off; else 0."""
     definition = evidence.experiment.definition
     is_sum = isinstance(definition.metrics[metric], SumMetric)

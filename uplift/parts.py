@@ -15,7 +15,7 @@ from uplift.costs import measure_costs
 from uplift.documents import PolicyPart
 from uplift.evidence import Evidence
 from uplift.features import Array
-from uplift.offers import optimism_of, rule_arms
+from uplift.offers import optimism_of, rule_arms, uncounted_contact
 from uplift.policy import ShippedPolicy
 from uplift.reading import segment_names
 from uplift.rules import Rule, SegmentTable, Tree
@@ -29,7 +29,8 @@ def policy_parts(evidence: Evidence, policy: ShippedPolicy, words: PolicyWords) 
 
     Gains are over no contact, less what a chosen offer looks better for having been chosen; the interval is the part's own,
     for each part by itself. Cost is contact and benefits per member; buyers are those whom the offer adds to what control
-    bought in the same part. Return is gain over cost, and exists for the definition's own value where that is a formula in money.
+    bought in the same part. Return is profit over cost, profit being the gain less what the value does not count of the contact;
+    it exists for the definition's own value where that is a formula in money, or a sum.
     """
     own = rule_arms(policy.rule, len(policy.cells), policy)
     optimism, reach = optimism_of(policy), critical_value(0.05)
@@ -37,6 +38,7 @@ def policy_parts(evidence: Evidence, policy: ShippedPolicy, words: PolicyWords) 
     buyers = _added_buyers(evidence, policy.rule, len(policy.cells))
     definition = evidence.experiment.definition
     in_money = value_formula(definition) is not None and policy.value_metric == definition.goals.value_metric
+    uncounted = uncounted_contact(evidence, policy.value_metric)
     tested = sum(cell.members for cell in policy.cells)
     names = _names(policy, own, words)
     rows = []
@@ -60,7 +62,7 @@ def policy_parts(evidence: Evidence, policy: ShippedPolicy, words: PolicyWords) 
                 cost=cost,
                 incremental_buyers=added,
                 cost_per_incremental_buyer=cost / added if added is not None and added > 0 else None,
-                roi=gain / cost if in_money and cost > 0 else None,
+                roi=(gain - float(uncounted[arm])) / cost if in_money and cost > 0 else None,
             )
         )
     return tuple(rows)
