@@ -175,7 +175,7 @@ def show_assign(console: Console, assignment: Assignment, experiment: Experiment
     for note in assignment.notes:
         _line(console, note.text)
     files = {"ledger": assignment.files.ledger, **assignment.files.send_lists}
-    _ending(console, narrator, "", files, assignment.mlflow_run_id)
+    _ending(console, narrator, assignment.next_step, files, assignment.mlflow_run_id)
 
 
 def show_explanation(console: Console, explanation: Explanation, experiment: Experiment) -> None:

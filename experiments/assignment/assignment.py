@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from experiments.assignment.balance import balance
+from experiments.assignment.calendar import next_step, told_day
 from experiments.assignment.closing import accept_closings, begin_record
 from experiments.assignment.draw import Draw
 from experiments.assignment.entering import create_entering
@@ -62,6 +63,7 @@ def assign(experiment: Experiment) -> Assignment:
         audience = build_audience(experiment, catalogue)
         ledger.read(_LEDGER)
         require_recognised(experiment, catalogue, _LEDGER)
+        before = ledger.state().members
         _add_batch(experiment, audience, ledger)
         if definition.audience.is_daily:
             record_entry_day(experiment.workspace, snapshot_of(experiment))
@@ -81,8 +83,9 @@ def assign(experiment: Experiment) -> Assignment:
         rules=audience.rules,
         contact_levels=levels_after_send(experiment, audience.contact_levels, audience.relation, compared),
         classes=classes,
-        notes=told_classes(experiment, classes),
+        notes=(*(told_day(experiment) if sampled > before else ()), *told_classes(experiment, classes)),
         salt=accepted_salt(experiment),
+        next_step=next_step(experiment),
     )
 
 

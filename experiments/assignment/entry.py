@@ -57,10 +57,10 @@ def refuse_day(experiment: Experiment) -> None:
         )
     if day > today:
         raise InputError.single(f"{day} is still to come", f"give {today} or an earlier day", key="--as-of")
-    after = (definition.send.after_days or 0) if definition.send else 0
-    if day + timedelta(days=after) < today:
+    sent = day + timedelta(days=(definition.send.after_days or 0) if definition.send else 0)
+    if sent < today:
         raise InputError.single(
-            f"members who enter on {day} are sent to {after} days later, which is over",
+            f"members who enter on {day} are sent to on {sent}, which is over",
             "give a later day; who was missed then cannot be randomised any more",
             key="--as-of",
         )

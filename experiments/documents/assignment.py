@@ -81,7 +81,8 @@ class AssignmentFiles:
 class Assignment:
     """`assign --json`; `salt` draws the arms, the one that was accepted where they were drawn again until they were alike.
 
-    `classes` say whom the definition let come first, where it does; `notes` what that means.
+    `classes` say whom the definition let come first, where it does; `notes` what that means, and what is wrong with the day of
+    the draw.
     """
 
     experiment: str
@@ -96,5 +97,6 @@ class Assignment:
     classes: tuple[SampledClass, ...] = ()
     notes: tuple[Reason, ...] = ()
     salt: str | None = None
+    next_step: str = ""
     mlflow_run_id: str | None = None
     schema: str = "offerwise.assignment/1"
