@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from sqlglot import exp
 
@@ -20,10 +21,11 @@ from experiments.measurement.measurement import Measurement
 from experiments.measurement.member_counts import count_members, members_by_cell, repeated_members
 from experiments.measurement.unit_counts import count_units
 from experiments.measurement.windows import PLANNED
-from experiments.queries import column, relation
+from experiments.queries import as_double, column, double, named, relation
 
 _OPEN = "of_open_arms"
 _CONCURRENT = "of_closed_arm"
+_PROPENSITY = "propensity"
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,7 @@ def open_arms(experiment: Experiment, everybody: Assigned) -> OpenArms:
     if not closed:
         return OpenArms(experiment, everybody, experiment, everybody)
     kept = [arm.id for arm in definition.all_arms if arm.id not in closed]
-    query = exp.select(exp.Star()).from_(relation(everybody.relation)).where(_has(kept))
-    experiment.engine.create(_OPEN, query)
+    experiment.engine.create(_OPEN, _members_of(experiment, everybody, kept))
     return OpenArms(_among(experiment, kept), replace(everybody, relation=_OPEN), experiment, everybody)
 
 
@@ -75,8 +76,7 @@ def closed_beside_control(
     closes, kept = closes_at(experiment.definition, arm), (CONTROL, arm)
     assert closes is not None, f"{arm} was not closed"
     was_open = exp.LT(this=column(PLANNED), expression=experiment.engine.instant_literal(closes))
-    query = exp.select(exp.Star()).from_(relation(assigned.relation)).where(exp.and_(_has(kept), was_open))
-    experiment.engine.create(_CONCURRENT, query)
+    experiment.engine.create(_CONCURRENT, _members_of(experiment, assigned, kept).where(was_open))
     return _among(experiment, kept), replace(assigned, relation=_CONCURRENT)
 
 
@@ -87,5 +87,11 @@ def _among(experiment: Experiment, arms: Collection[str]) -> Experiment:
     return replace(experiment, definition=definition)
 
 
-def _has(arms: Collection[str]) -> exp.Expr:
-    return exp.In(this=column("arm"), expressions=[exp.Literal.string(arm) for arm in arms])
+def _members_of(experiment: Experiment, assigned: Assigned, arms: Collection[str]) -> exp.Select:
+    """The members of these arms, each with the probability of its arm among them."""
+    whole = sum((arm.share for arm in experiment.definition.all_arms if arm.id in arms), start=Fraction(0))
+    among = exp.Div(this=as_double(column(_PROPENSITY)), expression=double(float(whole)))
+    names = experiment.engine.columns(assigned.relation)
+    columns = (named(among if name == _PROPENSITY else column(name), name) for name in names)
+    is_one = exp.In(this=column("arm"), expressions=[exp.Literal.string(arm) for arm in arms])
+    return exp.select(*columns).from_(relation(assigned.relation)).where(is_one)

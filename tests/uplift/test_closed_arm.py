@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pytest
 
 from experiments.analysis import analyze
 from tests.uplift.campaign import DEFINITION, Campaign, keep_analysis
+from uplift.evidence import open_evidence
+from uplift.reading import read_sample
 from uplift.rollout import rollout
 from uplift.search import find_policy
 
@@ -24,8 +28,12 @@ def test_policies_and_rollouts_offer_the_arms_that_stayed_open(tmp_path: Path) -
     with campaign.open() as experiment:
         analysis = analyze(experiment)
         keep_analysis(experiment, analysis)
+        sample = read_sample(open_evidence(experiment), "profit").sample
         policy = find_policy(experiment).document
         document = rollout(experiment)
+    # The probability of an arm is that among the arms that stayed open: by it each arm stands for all members.
+    stands_for = np.bincount(sample.arm, weights=1 / sample.propensity) / len(sample)
+    assert stands_for == pytest.approx([1.0, 1.0], rel=1e-3)
     assert [arm.arm for arm in analysis.closed_arms] == ["gift"]
     assert analysis.verdict.winner == "coupon"
     assert {row.arm for row in policy.offers_by_segment} <= {"control", "coupon"}
