@@ -15,6 +15,7 @@ from experiments.assignment.assigned import Assigned
 from experiments.assignment.draws import below_share, purpose_hash
 from experiments.data.catalogue import Catalogue
 from experiments.data.source_rows import SourceRows
+from experiments.definition.expressions import Expression
 from experiments.definition.metrics import BinaryMetric, MeasuredMetric
 from experiments.experiment import Experiment
 from experiments.measurement.member_counts import MemberCount
@@ -38,7 +39,7 @@ class EventCount:
         arm: The members' arm.
         day: Their planned send day in the definition's time zone; None where no send is planned.
         members: Members of the arm who are planned for that day, whether their rows were looked at or not.
-        rows: Rows that count for some metric in the longest window of the source.
+        rows: Rows that count for some metric: they meet its condition within its window.
         repeats: Rows among them beyond the first of those that are equal.
     """
 
@@ -180,11 +181,8 @@ def _alike(
         rows.around(*planned, window),
         # An engine computes moments before it joins; so it does that for the members looked at alone.
         exp.In(this=rows.member, query=looked_at.subquery()),
-        in_window(rows.engine, rows.happened_around(*planned, window), slot, window),
+        _counts_for_some(rows, metrics, rows.happened_around(*planned, window), slot),
     ]
-    wheres = list(dict.fromkeys(metric.where for metric in metrics.values()))
-    if None not in wheres:
-        conditions.append(exp.or_(*(rows.condition(where) for where in wheres if where is not None)))
     equal = [event_id] if event_id is not None else list(dict.fromkeys([time, *_columns(metrics.values())]))
     equals = [column(name, rows.alias) for name in equal]
     alike = exp.Count(this=exp.Star())
@@ -204,6 +202,23 @@ def _alike(
         .where(all_of(conditions))
         .group_by(arm.copy(), slot.copy(), member.copy(), *equals)
     )
+
+
+def _counts_for_some(
+    rows: SourceRows, metrics: Mapping[str, MeasuredMetric], happened: exp.Expr, slot: exp.Expr
+) -> exp.Expr:
+    """Whether a row meets the condition of some metric within that metric's window."""
+    wheres: dict[int, list[Expression | None]] = {}
+    for metric in metrics.values():
+        wheres.setdefault(metric.window_days or 0, []).append(metric.where)
+    found = []
+    for days, asked in wheres.items():
+        within = in_window(rows.engine, happened.copy(), slot, days)
+        if None not in asked:
+            conditions = [rows.condition(where) for where in dict.fromkeys(asked) if where is not None]
+            within = exp.and_(within, exp.or_(*conditions))
+        found.append(within)
+    return exp.or_(*found)
 
 
 def _columns(metrics: Iterable[MeasuredMetric]) -> Iterator[str]:

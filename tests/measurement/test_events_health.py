@@ -118,6 +118,18 @@ def test_rows_that_differ_in_what_a_metric_reads_are_no_repeats(tmp_path: Path) 
         assert health(opened)["repeated_events"].status == "pass"
 
 
+def test_rows_count_in_the_window_of_the_metric_whose_condition_they_meet(tmp_path: Path) -> None:
+    """Open rows are spending of three days: on the fifth they count for nothing, though paid ones still say who bought."""
+    spend = SPEND.replace("'paid'", "'open'").replace("window_days: 7", "window_days: 3")
+    days = {"open": [1, 5], "paid": [2, 6, 8]}
+    rows: list[Sale] = [
+        ("0", SENT + timedelta(days=day), 5.0, status, None) for status in days for day in days[status]
+    ]
+    tables = {"members": people(4), "sales": sales(2 * rows)}
+    with campaign(tmp_path, text(spend=spend), tables, drawn(4)) as opened:
+        assert (counted(opened).rows, counted(opened).repeats) == (6, 3)
+
+
 @pytest.mark.parametrize(("repeats", "status"), [(0, "pass"), (1, "warn"), (2, "warn"), (3, "fail")])
 def test_with_an_id_equal_rows_may_be_true_and_one_in_a_hundred_repeats_fails(
     tmp_path: Path, repeats: int, status: str
