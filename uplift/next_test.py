@@ -152,6 +152,7 @@ def _draft(
 ) -> str:
     """The definition with the next test's arms, equal shares and size; files as absolute paths, since it stands elsewhere."""
     from ruamel.yaml import YAML
+    from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
     body = _plain(definition.origin.resolved)
     body["id"] = f"{definition.id}-next"
@@ -169,6 +170,10 @@ def _draft(
     body["assignment"].pop("salt", None)
     body["assignment"]["sample_size"] = members
     body.pop("rollout", None)
+    send = body.get("send") or {}
+    for key in {"hours", "quiet_hours"} & {name for name, clocks in send.items() if clocks}:
+        # Without quotes YAML 1.1 reads 10:00:00 as a number of seconds.
+        send[key] = [DoubleQuotedScalarString(clock) for clock in send[key]]
     _with_absolute_files(definition, body)
     stream = io.StringIO()
     stream.write(

@@ -202,7 +202,10 @@ class _Checker:
     ) -> bool:
         missing = [name for name in expression.columns if name not in kinds]
         for name in missing:
-            self._report(at, f"there is no {what} `{name}`", choose(name, kinds, what))
+            remedy = choose(name, kinds, what)
+            if name in expression.quoted:
+                remedy = f"a text stands in single quotes, '{name}'; of columns, {remedy}"
+            self._report(at, f"there is no {what} `{name}`", remedy)
         if missing:
             return False
         problems = check_types(expression, kinds, root)

@@ -118,9 +118,10 @@ def _known_keys(key_path: KeyPath, data: Mapping[str, Any]) -> str:
 
 def _missing(detail: ErrorDetails, key_path: KeyPath, data: Mapping[str, Any]) -> tuple[str, str]:
     if isinstance(detail["loc"][-1], int):
+        whole = '["09:00", "20:00"]' if str(key_path[-1]).endswith("hours") else "[0, 90]"
         return (
             f"has {len(detail['input'])} of the values that belong here",
-            "write all of them, as in [0, 90]",
+            f"write all of them, as in {whole}",
         )
     block = block_at(key_path[:-1], data)
     meaning = meanings(block).get(str(key_path[-1]), "") if block else ""

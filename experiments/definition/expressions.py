@@ -110,6 +110,11 @@ class Expression:
         columns = dict.fromkeys(node.name for node in tree.dfs() if isinstance(node, exp.Column))
         return cls(text, tree, tuple(columns))
 
+    @property
+    def quoted(self) -> frozenset[str]:
+        """The names that stand in double quotes, as a text does in some other languages."""
+        return frozenset(name.name for name in self.tree.find_all(exp.Identifier) if name.args.get("quoted"))
+
     def __str__(self) -> str:
         """The text as written."""
         return self.text

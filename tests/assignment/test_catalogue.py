@@ -96,6 +96,7 @@ def test_missing_columns_and_wrong_types_come_all_at_once(campaign: Campaign) ->
         metrics={
             "bought": {"type": "binary", "from": "orders", "where": "stat = 'paid'", "window_days": 14},
             "revenue": {"type": "sum", "from": "orders", "value": "status", "window_days": 14},
+            "returned": {"type": "binary", "from": "orders", "where": 'status = "paid"', "window_days": 14},
         },
         contacts=[{"会员": "000000", "sent_at": "soon", "channel": 7}],
     )
@@ -121,6 +122,7 @@ def test_missing_columns_and_wrong_types_come_all_at_once(campaign: Campaign) ->
         "uplift.features[1]": ("there is no column `nothing_like_it`", "choose one of"),
         "metrics.bought.where": ("there is no column `stat`", "did you mean `status`?"),
         "metrics.revenue.value": ("`status` is text, not a number", "write a number"),
+        "metrics.returned.where": ("there is no column `paid`", "a text stands in single quotes, 'paid'"),
     }
     for key, (cause, remedy) in expected.items():
         assert cause in found[key].partition("; ")[0], key

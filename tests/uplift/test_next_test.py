@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from ruamel.yaml import YAML
 from scipy.stats import norm
 
+import offerwise
 from experiments.analysis import analyze
 from experiments.definition.load import load
 from tests.uplift.campaign import DEFINITION, Campaign
 from uplift.documents import NextTest
+from uplift.next_test import _draft
 from uplift.search import find_policy
 
 SHARES = {"control": {"share": "1/4"}, "share_each": "1/4", "omit": ["b__urgent"]}
@@ -74,6 +77,15 @@ def test_an_arm_behind_leaves_and_a_promising_combination_comes_in(tmp_path: Pat
     spread = values.groupby("arm")["profit"].std()[["a__urgent", "b__care"]].max()
     each = 2 * (spread / found.minimum_effect * (norm.ppf(1 - 0.05 / 6) + norm.ppf(found.power))) ** 2
     assert found.members == pytest.approx(4 * each, rel=0.01)
+
+
+def test_hours_in_the_draft_are_texts_for_every_reader_of_yaml() -> None:
+    """YAML 1.1 reads 09:00:00 without quotes as 32,400."""
+    winback = load(Path(offerwise.__file__).parent / "examples" / "winback.yml")
+    reader = YAML(typ="safe", pure=True)
+    reader.version = "1.1"
+    draft = reader.load(_draft(winback, winback.all_arms, range(7), [], 1_000))
+    assert draft["send"]["hours"] == ["09:00:00", "20:00:00"]
 
 
 def test_equal_arms_all_stay(tmp_path: Path) -> None:
