@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,11 @@ from experiments.experiment import Experiment
 from experiments.files import write_whole
 from experiments.inference.power import PlannedMean, sample_size
 from experiments.inference.tails import critical_value
+from experiments.queries import column
+from uplift.clustering import design_effect
 from uplift.documents import NextTest, Proposal
 from uplift.evaluation import Estimate, estimate_mean
+from uplift.evidence import Evidence
 from uplift.features import Array
 from uplift.sample import LearningSample
 from uplift.sentences import PolicyWords
@@ -48,7 +51,7 @@ class _Found:
 
 
 def propose_next(
-    experiment: Experiment, sample: LearningSample, scores: Array, used: frozenset[int], words: PolicyWords
+    evidence: Evidence, sample: LearningSample, scores: Array, used: frozenset[int], words: PolicyWords
 ) -> NextTest:
     """Proposals, and a definition beside the other documents that holds them, where arms are ours to draw.
 
@@ -56,21 +59,24 @@ def propose_next(
     all arms (comparisons with the best, Hsu 1996, with Bonferroni's bound), and the policy gives it to nobody. A combination that was left out of the product is added
     where main effects of its levels add up to no less than the best arm's gain less its standard error. The size is that with which
     each other offer's difference from the best is found with the power and the level of the definition; the difference
-    asked for is the one now seen between the two best, at least a quarter of the best arm's gain.
+    asked for is the one now seen between the two best, at least a quarter of the best arm's gain. Where members of one unit act
+    alike, errors and size are raised by the design effect of this test.
 
     Args:
-        experiment: The experiment.
+        evidence: The test.
         sample: The learning sample.
         scores: Shape (n, K): held-out doubly robust scores.
         used: Arms that the policy gives somebody.
         words: What people read.
     """
+    experiment = evidence.experiment
     definition = experiment.definition
-    found = _judge(definition, sample, scores, used)
+    clustering = design_effect(evidence, column(evidence.units.metric_columns[words.metric]))
+    found = _judge(definition, sample, scores, used, clustering)
     kept = [k for k in range(1, len(sample.arms)) if k not in found.dropped]
     offers = len(kept) + len(found.added)
     effect = _effect(found, kept)
-    members = _members(definition, sample, offers, effect, (found.best, *kept))
+    members = _members(definition, sample, offers, effect, (found.best, *kept), clustering)
     proposals = (
         *(_drop(sample, found, k, words) for k in found.dropped),
         *(Proposal(arm, "add", words.next_test("add", arm=arm)) for arm in found.added),
@@ -86,17 +92,24 @@ def draft_path(experiment: Experiment) -> Path:
     return experiment.workspace.root / "next.yml"
 
 
-def _judge(definition: Definition, sample: LearningSample, scores: Array, used: frozenset[int]) -> _Found:
-    gains = tuple(estimate_mean(scores[:, k] - scores[:, 0]) for k in range(scores.shape[1]))
+def _judge(
+    definition: Definition, sample: LearningSample, scores: Array, used: frozenset[int], clustering: float
+) -> _Found:
+    gains = tuple(_estimate(scores[:, k] - scores[:, 0], clustering) for k in range(scores.shape[1]))
     best = max(range(len(gains)), key=lambda k: gains[k].value)
     others = [k for k in range(1, len(gains)) if k != best]
     bound = critical_value(2 * _LEVEL / max(1, len(others)))
     dropped = []
     for k in others:
-        behind = estimate_mean(scores[:, best] - scores[:, k])
+        behind = _estimate(scores[:, best] - scores[:, k], clustering)
         if k not in used and behind.value > bound * behind.std_error:
             dropped.append(k)
     return _Found(gains, best, tuple(dropped), _untested(definition, sample.arms, gains, best))
+
+
+def _estimate(values: Array, clustering: float) -> Estimate:
+    found = estimate_mean(values)
+    return replace(found, std_error=found.std_error * math.sqrt(clustering))
 
 
 def _untested(
@@ -128,7 +141,12 @@ def _effect(found: _Found, kept: Sequence[int]) -> float:
 
 
 def _members(
-    definition: Definition, sample: LearningSample, offers: int, effect: float, arms: Sequence[int]
+    definition: Definition,
+    sample: LearningSample,
+    offers: int,
+    effect: float,
+    arms: Sequence[int],
+    clustering: float,
 ) -> int | None:
     """Members in all, equal in every arm; None where there is nothing to find."""
     spread = float(np.max(sample.spread(np.ones(len(sample), dtype=bool))[list(arms)]))
@@ -136,7 +154,7 @@ def _members(
         return None
     alpha = definition.design.alpha / offers
     each = sample_size(PlannedMean(spread), effect, power=definition.design.power, alpha=alpha)
-    return math.ceil(each.arm) * (offers + 1)
+    return math.ceil(each.arm * clustering) * (offers + 1)
 
 
 def _drop(sample: LearningSample, found: _Found, arm: int, words: PolicyWords) -> Proposal:

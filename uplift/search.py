@@ -139,7 +139,7 @@ def _explained(
     if not own:
         return found
     used = frozenset(rule_arms(rule, len(policy.cells), policy))
-    found = replace(found, next_test=propose_next(experiment, sample, contest.scores, used, words))
+    found = replace(found, next_test=propose_next(evidence, sample, contest.scores, used, words))
     draft = draft_path(experiment)
     return replace(found, files={"next_test": str(draft)}) if draft.exists() else found
 

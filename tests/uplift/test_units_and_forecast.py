@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 
 from experiments.analysis import analyze
 from experiments.queries import column
@@ -18,6 +19,7 @@ from uplift.costs import measure_costs
 from uplift.evidence import open_evidence
 from uplift.rollout import rollout
 from uplift.rules import Everybody
+from uplift.search import find_policy
 
 SIZE = 4
 
@@ -94,3 +96,20 @@ def test_households_are_drawn_together_and_the_interval_covers_their_total(
     alone = np.sqrt(len(contacted) * 6.0**2 * 0.2 * 0.8)
     assert (document.high - document.low) / (2 * 1.96) > 2 * alone
     assert set(ARMS) >= set(ledger["arm"])
+
+
+def test_the_next_test_needs_as_many_households_as_members_alone(tmp_path: Path) -> None:
+    """Four who do the same are worth one: the usual size, times the design effect."""
+    learning = {"features": ["recency"], "policy": {"kinds": ["best_single_arm"]}, "folds": 3}
+    campaign, frame = household_campaign(tmp_path, uplift=learning)
+    with campaign.open() as experiment:
+        keep_analysis(experiment, analyze(experiment))
+        found = find_policy(experiment).document.next_test
+    assert found is not None
+    assert found.members is not None
+    tested = frame[frame["arm"] >= 0]
+    profit = 0.5 * tested["spend"] - tested["benefit"] - 0.02 * (tested["arm"] > 0)
+    spread = profit.groupby(tested["arm"]).std()[1:].max()
+    quantiles = norm.ppf(1 - 0.05 / found.arms / 2) + norm.ppf(found.power)
+    alone = (found.arms + 1) * 2 * (spread / found.minimum_effect * quantiles) ** 2
+    assert found.members == pytest.approx(SIZE * alone, rel=0.05)
