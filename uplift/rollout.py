@@ -47,6 +47,7 @@ from uplift.rollout_ledger import Drawn, ledger_path, read_ledger, write_ledger
 from uplift.rollout_plan import keep_plan, money_reasons, read_plan, refuse_what_exploration_exceeds
 from uplift.rules import Individual, SegmentTable
 from uplift.sampled_first import has_other_mix, told_mix
+from uplift.scoring import sweep_scratch
 from uplift.sentences import PACKAGE
 
 
@@ -76,6 +77,7 @@ def rollout(experiment: Experiment, *, accept_unclear: bool = False) -> Rollout:
     offers = choose_offers(evidence, analysis, metric)
     work = _Work(evidence, settings, offers, measure_costs(evidence, offers.rule, len(offers.arm)))
     with hold(experiment.workspace.out, experiment.progress):
+        sweep_scratch(experiment)
         if not ledger_path(experiment).exists():
             work.draw()
         drawn = read_ledger(experiment, offers)
@@ -83,8 +85,8 @@ def rollout(experiment: Experiment, *, accept_unclear: bool = False) -> Rollout:
         plan = read_plan(experiment, settings)
         ramp = work.climb(drawn, analysis, accept_unclear=accept_unclear)
         lists = work.write_lists(ramp)
-    is_other = has_other_mix(experiment, drawn.classes)
-    mix = other_mix(evidence, offers, metric) if is_other else None
+        is_other = has_other_mix(experiment, drawn.classes)
+        mix = other_mix(evidence, offers, metric) if is_other else None
     reasons = (
         *evidence.notes,
         *_barred(experiment, offers),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from sqlglot import exp
 
 from experiments.assignment.draws import purpose_hash, slot
 from experiments.audience.audience import Audience
+from experiments.definition.errors import OutsideError
 from experiments.experiment import Experiment
 from experiments.queries import column, double, is_null, named, number, relation
 from uplift.offers import Offers
@@ -102,12 +103,30 @@ def _write_scores(policy: ShippedPolicy, frame: pd.DataFrame, path: Path) -> Pat
 
 @contextmanager
 def scratch(experiment: Experiment) -> Iterator[Path]:
-    """A folder beside the lists for tables that go back into the engine; it is taken away again, members and all."""
+    """A folder beside the lists for tables that go back into the engine; it is taken away again, members and all.
+
+    Raises:
+        OutsideError: The disk refuses.
+    """
     folder = experiment.workspace.rollout / ".scoring"
-    folder.mkdir(parents=True, exist_ok=True)
     try:
-        yield folder
-    finally:
-        for file in folder.iterdir():
-            file.unlink(missing_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            yield folder
+        finally:
+            sweep_scratch(experiment)
+    except OSError as error:
+        raise OutsideError(
+            f"Could not write in {folder}: {error.strerror or type(error).__name__}",
+            "Nothing was half-written",
+            "Make room or give another folder with --out, then run the same command again",
+        ) from error
+
+
+def sweep_scratch(experiment: Experiment) -> None:
+    """Take away what `scratch` left where the process was killed."""
+    folder = experiment.workspace.rollout / ".scoring"
+    for file in folder.iterdir() if folder.is_dir() else ():
+        file.unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
         folder.rmdir()
