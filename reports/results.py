@@ -157,13 +157,17 @@ def guardrails_table(
 
 def _guardrail_row(narrator: Narrator, result: GuardrailResult) -> Row:
     why = narrator.say("why.no_bound")
+    far = (abs(seen - result.limit) for seen in (result.difference, result.bound) if seen is not None)
+    nearest = min(filter(None, far), default=None)
 
     def written(value: float | None) -> Cell:
+        """With decimals that tell the figure nearest to the limit from it, the same in the whole row."""
         if value is None:
             return absent(why)
         if result.relative:
             return Cell(narrator.numbers.share(value, sign=True))
-        return Cell(narrator.difference(result.metric, value, result.limit, value)[0])
+        beyond = None if nearest is None else value + nearest
+        return Cell(narrator.difference(result.metric, value, value, beyond)[0])
 
     return row(
         [

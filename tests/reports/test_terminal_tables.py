@@ -25,7 +25,7 @@ from rich.console import Console
 
 import offerwise
 from experiments.definition.load import load
-from experiments.documents.analysis import FactorialTerm
+from experiments.documents.analysis import FactorialTerm, GuardrailResult
 from experiments.experiment import Experiment
 from experiments.language import Language
 from reports.accounts import money_table
@@ -121,6 +121,15 @@ def test_the_ramp_tells_the_definition_s_clock(tmp_path: Path, zone: str, shown_
     table = ramp_table(narrator, dataclasses.replace(rollout(), ramp=steps))
     assert table is not None
     assert table.rows[0].cells[3].text == shown_at
+
+
+def test_a_guardrail_s_figures_have_the_same_decimals_and_are_told_from_the_limit(tmp_path: Path) -> None:
+    experiment = open_experiment(tmp_path)
+    near = GuardrailResult("complained", "care", 0.0030, 0.00148, 0.00227, 0.002, "pass")
+    nearer = GuardrailResult("complained", "gift", 0.0030, None, 0.0029996, 0.05, "pass")
+    rows = guardrails_table(Narrator.of(experiment), (near, nearer)).rows
+    assert [cell.text for cell in rows[0].cells[2:5]] == ["+0.300 pp", "+0.148 pp", "+0.227 pp"]
+    assert rows[1].cells[2].text != rows[1].cells[4].text
 
 
 def test_a_factor_s_difference_says_which_level_is_taken_from_which(tmp_path: Path) -> None:
