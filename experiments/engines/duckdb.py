@@ -356,16 +356,32 @@ def _portable(column: exp.Expr, kind: str) -> exp.Expr:
     """A column as every engine would give it: no enumeration, no nanoseconds, no NaN."""
     if kind.startswith("ENUM"):
         return exp.cast(column, exp.DType.TEXT)
-    if kind in {"TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"}:
+    if kind in {"TIMESTAMP_S", "TIMESTAMP_MS"}:
         return exp.cast(column, exp.DType.TIMESTAMP)
+    if kind == "TIMESTAMP_NS":
+        return _cut_off(column, exp.DType.TIMESTAMP)
     if kind == "TIMESTAMPTZ_NS":
-        return exp.cast(column, exp.DType.TIMESTAMPTZ)
+        return _cut_off(column, exp.DType.TIMESTAMPTZ)
     if kind in {"FLOAT", "DOUBLE"}:
         value = exp.cast(column, exp.DType.DOUBLE)
         # Both `= 'NaN'` and `isnan` are answered from a Parquet file's statistics, which leave NaN out.
         is_nan = exp.NullSafeEQ(this=value, expression=exp.cast(_literal("NaN"), exp.DType.DOUBLE))
         return exp.case().when(is_nan, exp.null()).else_(value.copy())
     return column
+
+
+def _cut_off(column: exp.Expr, kind: exp.DType) -> exp.Expr:
+    """A time without its nanoseconds; a cast alone would round, and 23:59:59.999999999 be a moment of the next day."""
+    rounded = exp.cast(column, kind)
+    before = exp.Sub(
+        this=rounded.copy(), expression=exp.Interval(this=_literal("1"), unit=exp.var("MICROSECOND"))
+    )
+    is_up = _nanoseconds(rounded) > _nanoseconds(column)
+    return exp.case().when(is_up, before).else_(rounded.copy())
+
+
+def _nanoseconds(time: exp.Expr) -> exp.Expr:
+    return exp.Anonymous(this="epoch_ns", expressions=[time.copy()])
 
 
 def _temporary(kind: str, name: str, query: exp.Query) -> exp.Create:

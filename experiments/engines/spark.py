@@ -366,7 +366,10 @@ def _portable(name: str, kind: str, stored: pa.DataType | None) -> exp.Expr:
         value = exp.case().when(exp.IsNan(this=number), exp.null()).else_(number.copy())
     elif stored is not None:
         if kind == "bigint":
-            micros = exp.IntDiv(this=column, expression=exp.Literal.number(1000))
+            thousand = exp.Literal.number(1000)
+            # Cut off before 1970, too, where a quotient alone is cut towards zero.
+            whole = exp.paren(column - exp.Anonymous(this="PMOD", expressions=[column.copy(), thousand]))
+            micros = exp.IntDiv(this=whole, expression=thousand.copy())
             value = exp.Anonymous(this="TIMESTAMP_MICROS", expressions=[micros])
         value = value if stored.tz is not None else exp.cast(value, exp.DType.TIMESTAMP)
     return exp.alias_(value, name, quoted=True)

@@ -7,7 +7,7 @@ import hashlib
 import math
 import random
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -131,6 +131,25 @@ def test_parquet_types_row_numbers_and_nan_as_null(engine: Engine, tmp_path: Pat
             "a",
         )
     ]
+
+
+def test_nanoseconds_are_cut_off(engine: Engine, tmp_path: Path) -> None:
+    """pandas ends a day at 23:59:59.999999999: rounded, it would be a moment of the next day, and after the snapshot."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    micros, cut = [1_795_564_799_999_999, -1], [0, 1, 499, 500, 999]
+    stored = pa.array([*(each * 1000 + more for each in micros for more in cut), None], pa.int64())
+    columns = {
+        "local": stored.cast(pa.timestamp("ns")),
+        "moment": stored.cast(pa.timestamp("ns", tz="Asia/Shanghai")),
+    }
+    parquet.write_table(pa.table({"n": list(range(len(stored))), **columns}), tmp_path / "m.parquet")
+    assert engine.open_source("m", str(tmp_path / "m.parquet"))["local"] is ColumnType.TIMESTAMP
+    query = exp.select(column("local"), column("moment")).from_("m").order_by(column("n"))
+    moments = [datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=each) for each in micros]
+    expected = [(each.replace(tzinfo=None), each) for each in moments for _ in cut]
+    assert engine.rows(query) == [*expected, (None, None)]
 
 
 def test_nan_is_null_whatever_a_file_s_statistics_say(engine: Engine, tmp_path: Path) -> None:
