@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
 from sqlglot import exp
 
 from experiments.assignment.ledger import ELSEWHERE, LedgerState, ledger_shape, refuse_loss
@@ -105,10 +106,9 @@ class FileLedger:
             return Manifest()
         try:
             body = json.loads(path.read_text(encoding="utf8"))
-            return Manifest(
-                _number_of(path), body["definition_sha256"], tuple(Batch(**each) for each in body["batches"])
-            )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            batches = TypeAdapter(tuple[Batch, ...]).validate_python(body["batches"])
+            return Manifest(_number_of(path), body["definition_sha256"], batches)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise self._damaged(path) from error
 
     def batch_files(self) -> list[Path]:

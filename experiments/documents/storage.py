@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from experiments.definition.errors import InputError
 
@@ -37,7 +38,10 @@ def read_document(kind: type[Document], path: Path) -> Document | None:
     if not path.exists():
         return None
     try:
-        return TypeAdapter(kind).validate_json(path.read_bytes())
+        content = path.read_bytes()
+        # A figure that does not exist is null: NaN and Infinity are nothing that a command wrote.
+        from_json(content, allow_inf_nan=False)
+        return TypeAdapter(kind).validate_json(content)
     except OSError as error:
         raise InputError.single(
             f"cannot be read ({error.strerror})", "run the command that wrote it again", file=path
@@ -50,6 +54,10 @@ def read_document(kind: type[Document], path: Path) -> Document | None:
             "run the command that wrote it again",
             file=path,
             key=key,
+        ) from error
+    except ValueError as error:
+        raise InputError.single(
+            f"is not JSON ({error})", "run the command that wrote it again", file=path
         ) from error
 
 

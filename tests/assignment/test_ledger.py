@@ -153,11 +153,15 @@ def damage(ledger: Path, how: str) -> None:
         content = bytearray(batch.read_bytes())
         content[len(content) // 3] ^= 1
         batch.write_bytes(content)
+    elif how == "kinds":
+        body = json.loads((ledger / "manifest-0.json").read_text())
+        body["batches"][0]["file"] = True
+        (ledger / "manifest-0.json").write_text(json.dumps(body))
     else:
         (ledger / "manifest-0.json").write_text("{")
 
 
-@pytest.mark.parametrize("how", ["missing", "cut", "flipped", "manifest"])
+@pytest.mark.parametrize("how", ["missing", "cut", "flipped", "manifest", "kinds"])
 def test_damage_is_told_and_nothing_is_drawn(campaign: Campaign, how: str) -> None:
     campaign.write(members(60))
     with campaign.open() as experiment:
