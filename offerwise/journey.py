@@ -169,12 +169,13 @@ class Journey:
 
     def _name_champion(self, document: Rollout) -> None:
         """The registered policy that members now receive is the model's champion."""
+        if self.tracker is None:
+            return
         from reports.registry import promote
         from uplift.documents import Uplift
 
         found = read_document(Uplift, self.experiment.workspace.document("uplift"))
-        followed = found is not None and document.follows == found.chosen.kind
-        if self.tracker and found and followed and found.model_uri:
+        if found is not None and document.follows == found.chosen.kind and found.model_uri:
             promote(self.tracker, found.model_uri)
 
     def _finish(

@@ -43,14 +43,19 @@ class Store:
 
     @property
     def shown(self) -> str:
-        """The URI without user, password and query; of a scheme that MLflow does not know, the scheme alone.
+        """The URI without user, password and query; of one that cannot be read, or not by MLflow, the scheme alone.
 
         >>> Store("https://ana:secret@mlflow.example.com:5000/x?token=1").shown
         'https://mlflow.example.com:5000/x'
         >>> Store("banana://secret").shown
         'banana://...'
+        >>> Store("http://ana:secret@[::1").shown
+        'http://...'
         """
-        parts = urlsplit(self.uri)
+        try:
+            parts = urlsplit(self.uri)
+        except ValueError:
+            return f"{self.uri.partition('://')[0]}://..."
         if not parts.scheme or parts.scheme.startswith("sqlite"):
             return self.uri.split("?", 1)[0]
         if parts.scheme.partition("+")[0] not in _KNOWN_SCHEMES:
