@@ -146,7 +146,7 @@ class FeatureSpace:
 def _learn(column: pd.Series, name: str, kind: Kind) -> Feature:
     if kind == "number":
         numbers = _numbers(column)
-        known = numbers[np.isfinite(numbers)]
+        known = np.clip(numbers[np.isfinite(numbers)], -_LARGEST, _LARGEST)
         return NumberFeature(name, float(np.median(known)) if known.size else 0.0)
     counts = _texts(column).value_counts()
     least = max(1.0, _RARE * len(column))

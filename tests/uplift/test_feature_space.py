@@ -68,3 +68,11 @@ def test_rare_levels_join_the_unseen_ones() -> None:
     (feature,) = FeatureSpace.fit(pd.DataFrame({"x": column}), {"x": "category"}).features
     assert isinstance(feature, CategoryFeature)
     assert feature.levels == ("a", "b")
+
+
+def test_numbers_at_the_end_of_what_a_float_holds_have_a_median() -> None:
+    """The mean of the two in the middle would be infinite, and no JSON file could keep it."""
+    frame = pd.DataFrame({"x": [-1.7e308, -1.7e308, 1.0, np.inf]})
+    space = FeatureSpace.fit(frame.iloc[[0, 1, 3]], {"x": "number"})
+    json.dumps(space.plain(), allow_nan=False)
+    assert np.isfinite(space.dense(space.codes(frame))).all()
