@@ -194,7 +194,7 @@ def assign(
 @app.command()
 @with_options
 def monitor(file: File, options: Options) -> None:
-    """Health only: split, delivery and guardrail alarms; no effects before the window closes."""
+    """Health only: split, delivery and guardrail alarms; nothing of effects."""
     with _running(file, options) as run:
         document = run.journey.monitor()
         run.answer(document)
@@ -265,9 +265,13 @@ def rollout(
 @with_options
 def demo(
     options: Options,
-    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where the campaign is made.")] = Path(
-        "demo"
-    ),
+    directory: Annotated[
+        Path,
+        typer.Argument(
+            metavar="[DIR]",
+            help="Where the campaign is made; without --out, what the commands write is under DIR/runs.",
+        ),
+    ] = Path("demo"),
 ) -> None:
     """Make a synthetic win-back campaign and run the whole journey on it, to a report and MLflow runs."""
     from offerwise.demo.ending import show_ending
