@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from experiments.definition.errors import InputError, OutsideError
 from experiments.documents.storage import to_json
 from experiments.files import write_whole
+from experiments.language import Language, Words
 from offerwise.demo.truth import MARGIN, PLANTED, WINDOW_DAYS, TrueEffects
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ SNAPSHOT_DAYS_AGO = 28
 MANIFEST = "campaign.json"
 DEFINITION = "winback.yml"
 TRUTH = "truth.json"
+LABELS = ("title", "control", "pts500", "cpn20", "gift", "care", "urgent")
+"""What the definition says in the language of who runs the demo."""
 EVENTS = {"contacts": "sent_at", "orders": "paid_at", "redemptions": "redeemed_at", "feedback": "created_at"}
 
 
@@ -64,7 +67,12 @@ class Campaign:
 
 
 def generate(
-    directory: Path, seed: int = SEED, *, members: int = MEMBERS, today: date | None = None
+    directory: Path,
+    seed: int = SEED,
+    *,
+    members: int = MEMBERS,
+    today: date | None = None,
+    language: Language = "en",
 ) -> Campaign:
     """Make the world as it was before the snapshot, with the definition of an experiment on it.
 
@@ -76,6 +84,7 @@ def generate(
         seed: What all chance comes from.
         members: How many members the brand has; the test takes 17 in 30 of them.
         today: The day before which everything happened; the current day of the campaign's time zone by default.
+        language: Of the definition's title and labels, from which no figure follows.
 
     Raises:
         InputError: The folder holds something else.
@@ -93,7 +102,7 @@ def generate(
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         _write_world(campaign, partial)
-        _write_definition(campaign, partial)
+        _write_definition(campaign, partial, Words(language))
         write_whole(partial / MANIFEST, _manifest(campaign))
         partial.replace(directory)
     except OSError as error:
@@ -188,9 +197,9 @@ def _write_world(campaign: Campaign, directory: Path) -> None:
     write_whole(directory / "staff.csv", "\n".join(["member_id", *staff(population, seed)]) + "\n")
 
 
-def _write_definition(campaign: Campaign, directory: Path) -> None:
+def _write_definition(campaign: Campaign, directory: Path, words: Words) -> None:
     template = files("offerwise.demo").joinpath("template")
-    facts = {
+    facts = {name: words.say("offerwise.demo", f"label.{name}") for name in LABELS} | {
         "snapshot": campaign.snapshot,
         "first_day": campaign.snapshot + timedelta(days=1),
         "second_day": campaign.snapshot + timedelta(days=2),

@@ -79,7 +79,7 @@ def run_demo(
         InputError: The folder holds something else.
     """
     progress(words.say(PACKAGE, "progress.generate", directory=directory))
-    campaign = generate(directory, seed)
+    campaign = generate(directory, seed, language=words.language)
     with open_journey(campaign.definition) as journey:
         truth = _test(campaign, journey, show, words, progress)
     with open_journey(campaign.definition) as journey:

@@ -81,6 +81,21 @@ def test_the_definition_loads_and_says_what_is_planted(answered: Answered) -> No
     assert closes <= answered.campaign.until
 
 
+def test_labels_are_in_the_language_asked_for_and_change_nothing_else(tmp_path: Path) -> None:
+    english, chinese = (
+        load(generate(tmp_path / language, 1, members=2000, today=TODAY, language=language).definition)
+        for language in ("en", "zh")
+    )
+    assert english.arm("pts500__care").label == "500 points × Caring text"
+    assert chinese.arm("pts500__care").label == "500 积分 × 关怀"
+    assert chinese.title == "休眠会员召回 3 权益 × 2 文案"
+    assert [arm.id for arm in english.all_arms] == [arm.id for arm in chinese.all_arms]
+    for name in ("members", "orders", "contacts"):
+        assert (tmp_path / "en" / f"{name}.parquet").read_bytes() == (
+            tmp_path / "zh" / f"{name}.parquet"
+        ).read_bytes()
+
+
 def test_every_template_of_the_definition_is_there(answered: Answered) -> None:
     templates = {name for arm in answered.definition.all_arms for name in arm.templates}
     assert templates
