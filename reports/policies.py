@@ -66,12 +66,15 @@ def _policy_row(narrator: Narrator, uplift: Uplift, policy: Policy) -> Row:
     gain = (policy.gain_over_best_single_arm, policy.gain_low, policy.gain_high)
     proven = Cell(narrator.say("policies.proven"), status="pass")
     unproven = Cell(narrator.say("policies.unproven"), status="unclear")
+    detail = policy.detail
+    if policy.kind == "individual":
+        detail = narrator.say_or(f"learner.{detail}", detail)
     stability = absent(narrator.say("why.no_stability"))
     if policy.stability is not None:
         stability = Cell(narrator.numbers.share(policy.stability))
     return row(
         [
-            words(_kind(narrator, policy.kind), policy.detail),
+            words(_kind(narrator, policy.kind), detail),
             _level(narrator, metric, policy.value, policy.low, policy.high),
             itself if nobody else _gain(narrator, metric, policy.gain_over_control),
             itself if single else _gain(narrator, metric, *gain),

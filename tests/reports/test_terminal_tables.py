@@ -32,6 +32,7 @@ from reports.accounts import money_table
 from reports.grid import split_columns
 from reports.narrator import Narrator
 from reports.plans import power_table
+from reports.policies import policies_table
 from reports.results import effects_table, factorial_table, guardrails_table
 from reports.rollouts import ramp_table
 from reports.terminal import Shown, show
@@ -130,6 +131,16 @@ def test_a_guardrail_s_figures_have_the_same_decimals_and_are_told_from_the_limi
     rows = guardrails_table(Narrator.of(experiment), (near, nearer)).rows
     assert [cell.text for cell in rows[0].cells[2:5]] == ["+0.300 pp", "+0.148 pp", "+0.227 pp"]
     assert rows[1].cells[2].text != rows[1].cells[4].text
+
+
+def test_an_individual_policy_names_its_learner_in_words(tmp_path: Path) -> None:
+    found = uplift()
+    single = found.policies[1]
+    named = tuple(
+        dataclasses.replace(single, kind=kind, detail="joint") for kind in ("individual", "best_single_arm")
+    )
+    table = policies_table(Narrator.of(open_experiment(tmp_path)), dataclasses.replace(found, policies=named))
+    assert [line.cells[0].under for line in table.rows] == ["Joint model", "joint"]
 
 
 def test_a_factor_s_difference_says_which_level_is_taken_from_which(tmp_path: Path) -> None:
