@@ -25,10 +25,22 @@ class Estimate:
         return self.value - reach, self.value + reach
 
 
-def estimate_mean(values: Array) -> Estimate:
-    """The mean of independent members' figures; without a standard error for one member, it is 0."""
-    n = len(values)
-    return Estimate(float(values.mean()), float(values.std(ddof=1)) / math.sqrt(n) if n > 1 else 0.0)
+def estimate_mean(values: Array, unit: Integers | None = None) -> Estimate:
+    """The mean of members' figures; without a standard error for one member or unit, it is 0.
+
+    Members are independent; or where `unit` is given, units are, and the error is that of their sums about the mean (Liang and
+    Zeger 1986).
+
+    Args:
+        values: Shape (n,).
+        unit: Shape (n,), from 0: the unit that each member was assigned with; None where members were assigned alone.
+    """
+    n, mean = len(values), float(values.mean())
+    if unit is None:
+        return Estimate(mean, float(values.std(ddof=1)) / math.sqrt(n) if n > 1 else 0.0)
+    together, units = np.bincount(unit, weights=values - mean), len(np.unique(unit))
+    spread = math.sqrt(float(together @ together) * units / (units - 1)) if units > 1 else 0.0
+    return Estimate(mean, spread / n)
 
 
 def policy_scores(scores: Array, arms: Integers) -> Array:

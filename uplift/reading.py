@@ -29,6 +29,7 @@ LARGEST_SAMPLE = 1_000_000
 """Members that leave the engine at most; the lowest by their `learn` hash."""
 
 _FEWEST_FOLDS = 3
+_UNIT = "of unit"
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,7 @@ def _fetch(evidence: Evidence, settings: Uplift, kinds: Mapping[str, Kind], valu
         named(feature_column(name, kind, evidence.units.columns[name], experiment), f"x__{name}")
         for name, kind in kinds.items()
     ]
+    together = [named(drawn_by.copy(), _UNIT)] if definition.audience.unit else []
     order = (
         purpose_hash(engine, definition.salt, "learn", column("member")),
         engine.collated(column("member")),
@@ -159,6 +161,7 @@ def _fetch(evidence: Evidence, settings: Uplift, kinds: Mapping[str, Kind], valu
             named(
                 slot(engine, purpose_hash(engine, definition.salt, "fold", drawn_by), settings.folds), "fold"
             ),
+            *together,
             *features,
         )
         .from_(relation(evidence.units.relation))
@@ -197,4 +200,5 @@ def _sample(
         fold=frame["fold"].to_numpy(dtype=np.int64),
         folds=settings.folds,
         seed=seed_of(definition),
+        unit=pd.factorize(frame[_UNIT])[0].astype(np.int64) if _UNIT in frame else None,
     )

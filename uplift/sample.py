@@ -52,6 +52,7 @@ class LearningSample:
         fold: Shape (n,): the fold of each member, from 0.
         folds: Number of folds.
         seed: Seed of every learner, from the definition's salt.
+        unit: Shape (n,), from 0: the shop or household that each was assigned with; None where members were assigned alone.
     """
 
     arms: tuple[Arm, ...]
@@ -64,11 +65,12 @@ class LearningSample:
     fold: Integers
     folds: int
     seed: int
+    unit: Integers | None = None
 
     def __len__(self) -> int:
         return len(self.arm)
 
-    def rows(self, chosen: Flags) -> LearningSample:
+    def rows(self, chosen: Flags | Integers) -> LearningSample:
         """Some of the members."""
         return replace(
             self,
@@ -77,6 +79,7 @@ class LearningSample:
             value=self.value[chosen],
             propensity=self.propensity[chosen],
             fold=self.fold[chosen],
+            unit=None if self.unit is None else self.unit[chosen],
         )
 
     def spread(self, part: Flags) -> Array:

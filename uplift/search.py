@@ -222,7 +222,8 @@ def _offers(
         for k, arm in enumerate(sample.arms):
             here = (sample.members.segment == number) & (chosen == k)
             if here.any():
-                value = estimate_mean(policy_scores(scores[here], chosen[here]))
+                unit = None if sample.unit is None else sample.unit[here]
+                value = estimate_mean(policy_scores(scores[here], chosen[here]), unit)
                 rows.append(
                     SegmentOffer(words.segment(name), arm.id, int(here.sum()), value.value, *value.interval())
                 )

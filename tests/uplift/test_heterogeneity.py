@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.stats import binom
 
@@ -26,6 +28,17 @@ def test_its_size_is_five_percent_where_effects_are_constant() -> None:
     """By the 99.5 % point of the binomial."""
     runs = 100
     assert found("unequal", runs, 1500) <= binom.ppf(0.995, runs, 0.05)
+
+
+def test_its_size_holds_where_households_are_alike() -> None:
+    """Four of one household are one observation: counted as four, every fifth test would find something."""
+    runs, count = 100, 0
+    for seed in range(runs):
+        alone = simulate(1500, effects="unequal", seed=seed, folds=3).sample
+        home = np.repeat(np.arange(len(alone)), 4)
+        sample = replace(alone.rows(home), unit=home)
+        count += run(sample, CrossFit(sample, fit=arm_means)).found
+    assert count <= binom.ppf(0.995, runs, 0.05)
 
 
 def test_effects_that_differ_are_found() -> None:

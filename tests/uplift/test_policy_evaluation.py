@@ -36,6 +36,21 @@ def test_reference_figures_of_a_linear_curve() -> None:
     assert autoc(-RANKED, LINEAR) == pytest.approx(-0.25, abs=1e-3)
 
 
+def test_the_error_of_units_is_that_of_statsmodels() -> None:
+    """Clustered, with its usual correction for few units; of units of one member it is the error of members."""
+    import statsmodels.api as sm
+
+    rng = np.random.default_rng(6)
+    unit = rng.integers(0, 40, 300)
+    values = rng.normal(size=40)[unit] + rng.normal(size=300)
+    fitted = sm.OLS(values, np.ones(300)).fit(cov_type="cluster", cov_kwds={"groups": unit})
+    found = estimate_mean(values, unit)
+    assert found.value == pytest.approx(fitted.params[0])
+    assert found.std_error == pytest.approx(fitted.bse[0])
+    alone = estimate_mean(values, np.arange(300))
+    assert alone.std_error == pytest.approx(estimate_mean(values).std_error)
+
+
 @given(st.permutations(range(60)))
 @settings(max_examples=30)
 def test_a_constant_priority_is_worth_exactly_nothing_in_any_order(order: list[int]) -> None:

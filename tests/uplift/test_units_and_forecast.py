@@ -17,6 +17,7 @@ from tests.uplift.campaign import ARMS, BENEFIT, DEFINITION, Campaign, keep_anal
 from uplift.clustering import design_effect
 from uplift.costs import measure_costs
 from uplift.evidence import open_evidence
+from uplift.reading import read_sample
 from uplift.rollout import rollout
 from uplift.rules import Everybody
 from uplift.search import find_policy
@@ -98,13 +99,18 @@ def test_households_are_drawn_together_and_the_interval_covers_their_total(
     assert set(ARMS) >= set(ledger["arm"])
 
 
-def test_the_next_test_needs_as_many_households_as_members_alone(tmp_path: Path) -> None:
+def test_households_are_learned_from_as_one_and_so_many_more_members_are_asked_for(tmp_path: Path) -> None:
     """Four who do the same are worth one: the usual size, times the design effect."""
     learning = {"features": ["recency"], "policy": {"kinds": ["best_single_arm"]}, "folds": 3}
     campaign, frame = household_campaign(tmp_path, uplift=learning)
     with campaign.open() as experiment:
         keep_analysis(experiment, analyze(experiment))
+        sample = read_sample(open_evidence(experiment), "profit").sample
         found = find_policy(experiment).document.next_test
+    assert sample.unit is not None
+    homes = pd.DataFrame({"home": sample.unit, "arm": sample.arm, "fold": sample.fold}).groupby("home")
+    assert set(homes.size()) == {SIZE}
+    assert (homes.nunique() == 1).to_numpy().all()
     assert found is not None
     assert found.members is not None
     tested = frame[frame["arm"] >= 0]
