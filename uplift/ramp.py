@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -13,11 +13,12 @@ from experiments.audience.audience import Audience
 from experiments.data.catalogue import Catalogue
 from experiments.definition.arms import CONTROL
 from experiments.definition.columns import is_reserved
+from experiments.definition.errors import OutsideError
 from experiments.experiment import Experiment
 from experiments.measurement.measurement import Measurement, build_units, measure
 from experiments.measurement.windows import PLANNED, longest_window
 from experiments.queries import column, fetch_rows, is_null, named, number, relation, when
-from uplift.rollout_ledger import LEDGER
+from uplift.rollout_ledger import LEDGER, ledger_path
 from uplift.sql import SEGMENT
 
 RELEASED = "rollout_released"
@@ -29,9 +30,43 @@ def step_path(experiment: Experiment, step: int) -> Path:
     return experiment.workspace.rollout / f"step-{step}.parquet"
 
 
+def list_path(experiment: Experiment, arm: str, step: int, steps: int) -> Path:
+    """Where the list of an arm in a step stands."""
+    return experiment.workspace.rollout / (f"{arm}.csv" if steps == 1 else f"{arm}__step{step}.csv")
+
+
 def released_steps(experiment: Experiment, steps: int) -> tuple[int, ...]:
     """The steps that are released, from 1 on."""
     return tuple(step for step in range(1, steps + 1) if step_path(experiment, step).exists())
+
+
+def refuse_loss(experiment: Experiment, steps: int) -> None:
+    """Ledger, steps and lists are written in this order: one whose successor stands has been lost, not left out.
+
+    Drawn or released anew, members who may have been sent an offer would be sent one again.
+
+    Raises:
+        OutsideError: The ledger or a step is gone.
+    """
+    released = released_steps(experiment, steps)
+    last = max([0, *released, *_listed(experiment, steps)])
+    needed = [ledger_path(experiment), *(step_path(experiment, step) for step in range(1, last + 1))]
+    gone = [path.name for path in needed if not path.exists()] if last else []
+    if gone:
+        folder = experiment.workspace.rollout
+        raise OutsideError(
+            f"Could not read the rollout {folder}: {', '.join(gone)} is gone, and what was written after it stands",
+            "Nothing was changed, and nobody was drawn or released",
+            f"Restore {folder} from a backup; only if nobody has been sent anything, take it away and run the same command again",
+        )
+
+
+def _listed(experiment: Experiment, steps: int) -> Iterator[int]:
+    """The steps of which a list stands."""
+    for arm in experiment.definition.offer_arms:
+        for step in range(1, steps + 1):
+            if list_path(experiment, arm.id, step, steps).exists():
+                yield step
 
 
 def release(experiment: Experiment, audience: Audience, step: int) -> None:

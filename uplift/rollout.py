@@ -28,8 +28,10 @@ from uplift.mix import other_mix
 from uplift.offers import Offers, choose_offers, read_analysis
 from uplift.ramp import (
     RELEASED,
+    list_path,
     measure_released,
     read_released,
+    refuse_loss,
     release,
     released_steps,
     windows_close,
@@ -68,7 +70,7 @@ def rollout(experiment: Experiment, *, accept_unclear: bool = False) -> Rollout:
         RefusedError: The verdict is not `rollout`, nobody is left, exploration alone exceeds the budget or a limit, members
             were drawn by another policy or other settings, or a guardrail of the steps released so far has failed.
         InputError: The definition or the data are wrong.
-        OutsideError: The engine or the disk fails; no member is drawn by halves.
+        OutsideError: The engine or the disk fails, or what an earlier call wrote is gone; no member is drawn by halves.
     """
     settings = _settings(experiment)
     metric = value_metric_of(experiment, None)
@@ -78,6 +80,7 @@ def rollout(experiment: Experiment, *, accept_unclear: bool = False) -> Rollout:
     work = _Work(evidence, settings, offers, measure_costs(evidence, offers.rule, len(offers.arm)))
     with hold(experiment.workspace.out, experiment.progress):
         sweep_scratch(experiment)
+        refuse_loss(experiment, len(settings.ramp))
         if not ledger_path(experiment).exists():
             work.draw()
         drawn = read_ledger(experiment, offers)
@@ -266,8 +269,8 @@ class _Work:
             for step in ramp.released:
                 if (arm.id, step) not in sent:
                     continue
-                name = arm.id if len(ramp.steps) == 1 else f"{arm.id}__step{step}"
-                files[name] = experiment.workspace.rollout / f"{name}.csv"
+                path = list_path(experiment, arm.id, step, len(ramp.steps))
+                files[path.stem] = path
                 is_arm = exp.EQ(this=column("arm"), expression=exp.Literal.string(arm.id))
                 is_step = exp.EQ(this=column("ramp_step"), expression=number(step))
                 query = (
@@ -282,7 +285,7 @@ class _Work:
                     .where(exp.and_(is_arm, is_step))
                     .order_by(engine.collated(column("member")))
                 )
-                engine.write(query, files[name])
+                engine.write(query, path)
         return files
 
     def document(self, drawn: Drawn, plan: RolloutPlan, files: dict[str, Path]) -> Rollout:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -126,7 +126,8 @@ def scratch(experiment: Experiment) -> Iterator[Path]:
 def sweep_scratch(experiment: Experiment) -> None:
     """Take away what `scratch` left where the process was killed."""
     folder = experiment.workspace.rollout / ".scoring"
-    for file in folder.iterdir() if folder.is_dir() else ():
+    if not folder.is_dir():
+        return
+    for file in folder.iterdir():
         file.unlink(missing_ok=True)
-    with suppress(FileNotFoundError):
-        folder.rmdir()
+    folder.rmdir()

@@ -87,6 +87,32 @@ def test_killed_at_any_moment_and_run_again_it_is_the_same(
     assert ledger["member"].is_unique
 
 
+@pytest.mark.parametrize(
+    "lost", [("ledger.parquet",), ("step-1.parquet",), ("ledger.parquet", "step-1.parquet")]
+)
+def test_what_is_lost_is_neither_drawn_nor_released_again(
+    decided: Campaign, lost: tuple[str, ...], tmp_path: Path
+) -> None:
+    """With another ramp in between, members of a lost step would be in the next one, too."""
+    campaign = copied(decided, tmp_path)
+    with campaign.open() as experiment:
+        rollout(experiment)
+    for name in lost:
+        (experiment.workspace.rollout / name).unlink()
+    kept = written(campaign)
+    with campaign.open() as experiment, pytest.raises(OutsideError, match=f"{', '.join(lost)} is gone"):
+        rollout(experiment)
+    assert written(campaign) == kept
+
+
+def test_a_rollout_folder_that_is_a_file_is_told(decided: Campaign, tmp_path: Path) -> None:
+    campaign = copied(decided, tmp_path)
+    with campaign.open() as experiment:
+        experiment.workspace.rollout.write_text("a note")
+        with pytest.raises(OutsideError, match="rollout"):
+            rollout(experiment)
+
+
 def write_to_full_disk(experiment: Experiment) -> None:
     with scratch(experiment) as folder:
         (folder / "given.parquet").symlink_to("/dev/full")
