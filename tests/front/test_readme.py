@@ -80,6 +80,7 @@ def test_the_demo_ends_with_a_verdict_a_report_and_the_runs(told: tuple[Path, di
     assert report.stat().st_size < 400_000
     assert "report.html" in ending
     assert "mlflow ui" in ending
+    assert "was over when the arms were drawn" not in " ".join(ending.split())
     assert "✗" not in ending.partition("Found beside planted")[2]
 
 
