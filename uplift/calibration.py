@@ -8,6 +8,7 @@ import numpy as np
 
 from uplift.evaluation import Estimate, estimate_mean
 from uplift.features import Array
+from uplift.sample import Flags, Integers
 
 GROUPS = 10
 
@@ -35,21 +36,24 @@ class ArmCalibration:
     groups: tuple[EffectGroup, ...]
 
 
-def calibrate(predicted: Array, gain: Array, groups: int = GROUPS) -> ArmCalibration:
+def calibrate(
+    predicted: Array, gain: Array, groups: int = GROUPS, unit: Integers | None = None
+) -> ArmCalibration:
     """Hold predictions of models that have not seen the members against the members' doubly robust gains.
 
     Chernozhukov, Demirer, Duflo and Fernández-Val (2025), "Fisher-Schultz lecture: generic machine learning inference on
-    heterogeneous treatment effects"; the slope's error is the heteroskedasticity-robust one (HC0).
+    heterogeneous treatment effects"; the slope's error is the heteroskedasticity-robust one (HC0), by units where there are some.
 
     Args:
         predicted: Shape (n,): predicted effect of the arm over control.
         gain: Shape (n,): score of the arm minus that of control.
         groups: Number of groups of about equal size; members with equal predictions stay together.
+        unit: As for `estimate_mean`.
     """
-    return ArmCalibration(_slope(predicted, gain), _groups(predicted, gain, groups))
+    return ArmCalibration(_slope(predicted, gain, unit), _groups(predicted, gain, groups, unit))
 
 
-def _slope(predicted: Array, gain: Array) -> Estimate | None:
+def _slope(predicted: Array, gain: Array, unit: Integers | None) -> Estimate | None:
     centred = predicted - predicted.mean()
     spread = float((centred**2).sum())
     # What rounding leaves of equal predictions is no prediction.
@@ -57,14 +61,19 @@ def _slope(predicted: Array, gain: Array) -> Estimate | None:
         return None
     slope = float(centred @ gain) / spread
     rest = gain - gain.mean() - slope * centred
-    return Estimate(slope, float(np.sqrt((centred**2 * rest**2).sum())) / spread)
+    moments = centred * rest if unit is None else np.bincount(unit, weights=centred * rest)
+    return Estimate(slope, float(np.sqrt((moments**2).sum())) / spread)
 
 
-def _groups(predicted: Array, gain: Array, groups: int) -> tuple[EffectGroup, ...]:
+def _groups(predicted: Array, gain: Array, groups: int, unit: Integers | None) -> tuple[EffectGroup, ...]:
     cuts = np.unique(np.quantile(predicted, np.arange(1, groups) / groups))
     group = np.searchsorted(cuts, predicted, side="left")
     return tuple(
-        EffectGroup(int(here.sum()), float(predicted[here].mean()), estimate_mean(gain[here]))
+        EffectGroup(int(here.sum()), float(predicted[here].mean()), _mean_of(gain, here, unit))
         for here in (group == number for number in range(len(cuts) + 1))
         if here.any()
     )
+
+
+def _mean_of(gain: Array, here: Flags, unit: Integers | None) -> Estimate:
+    return estimate_mean(gain[here], None if unit is None else unit[here])

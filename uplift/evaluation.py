@@ -48,7 +48,7 @@ def policy_scores(scores: Array, arms: Integers) -> Array:
     return np.asarray(scores[np.arange(len(arms)), arms])
 
 
-def policy_value(scores: Array, arms: Integers) -> Estimate:
+def policy_value(scores: Array, arms: Integers, unit: Integers | None = None) -> Estimate:
     """The value per member of a policy: the mean of the held-out doubly robust scores of the arms that it gives.
 
     Athey and Wager (2021), "Policy learning with observational data".
@@ -56,8 +56,9 @@ def policy_value(scores: Array, arms: Integers) -> Estimate:
     Args:
         scores: Shape (n, K): held-out doubly robust scores.
         arms: Shape (n,): the arm that the policy gives each member.
+        unit: As for `estimate_mean`.
     """
-    return estimate_mean(policy_scores(scores, arms))
+    return estimate_mean(policy_scores(scores, arms), unit)
 
 
 def paired_gain(scores: Array, arms: Integers, baseline: Integers) -> Estimate:
@@ -66,7 +67,7 @@ def paired_gain(scores: Array, arms: Integers, baseline: Integers) -> Estimate:
 
 
 def weighted_value(
-    arm: Integers, value: Array, propensity: Array, chosen: Integers
+    arm: Integers, value: Array, propensity: Array, chosen: Integers, unit: Integers | None = None
 ) -> tuple[Estimate, Estimate]:
     """The value of a policy from the members who happen to be in the arm that it gives them: no model enters.
 
@@ -78,17 +79,18 @@ def weighted_value(
         value: Shape (n,): what was observed.
         propensity: Shape (n,): the probability with which the member came into its arm.
         chosen: Shape (n,): the arm that the policy gives it.
+        unit: As for `estimate_mean`.
 
     Returns:
         The inverse-propensity-weighted estimate, and the self-normalised one.
     """
     weights = np.where(arm == chosen, 1 / propensity, 0.0)
-    plain = estimate_mean(weights * value)
+    plain = estimate_mean(weights * value, unit)
     total = float(weights.mean())
     if total == 0:
         return plain, Estimate(0.0, 0.0)
     normalised = plain.value / total
-    rest = estimate_mean(weights * (value - normalised) / total)
+    rest = estimate_mean(weights * (value - normalised) / total, unit)
     return plain, Estimate(normalised, rest.std_error)
 
 
@@ -125,25 +127,25 @@ def autoc(priority: Array, gain: Array) -> float:
     return float((np.cumsum(excess) / np.arange(1, len(excess) + 1)).mean())
 
 
-def qini_estimate(priority: Array, gain: Array) -> Estimate:
+def qini_estimate(priority: Array, gain: Array, unit: Integers | None = None) -> Estimate:
     """`qini` with its standard error, which knows that the ranks are estimated too.
 
     With R the share of members ranked above, ties halved, the coefficient is E[gain (1/2 - R)], a U-statistic; a member
-    enters by its own gain and by the ranks of all below it (Hoeffding 1948).
+    enters by its own gain and by the ranks of all below it (Hoeffding 1948). `unit` as for `estimate_mean`.
     """
     above, centred = _rank_from_top(priority), gain - gain.mean()
     below = _mean_below(priority, centred)
-    return Estimate(qini(priority, gain), _error(centred * (0.5 - above) - below))
+    return Estimate(qini(priority, gain), _error(centred * (0.5 - above) - below, unit))
 
 
-def autoc_estimate(priority: Array, gain: Array) -> Estimate:
+def autoc_estimate(priority: Array, gain: Array, unit: Integers | None = None) -> Estimate:
     """`autoc` with its standard error, as in `qini_estimate` for E[gain (-log R - 1)], its factor averaged over ties."""
     above, centred = _rank_from_top(priority), gain - gain.mean()
     _, group, counts = np.unique(-priority, return_inverse=True, return_counts=True)
     ends = np.concatenate([[0.0], np.cumsum(counts) / len(gain)])
     factor = -np.diff(np.append(0.0, ends[1:] * np.log(ends[1:]))) / np.diff(ends)
     below = _mean_below(priority, centred / above)
-    return Estimate(autoc(priority, gain), _error(centred * factor[group] - below))
+    return Estimate(autoc(priority, gain), _error(centred * factor[group] - below, unit))
 
 
 def _rank_from_top(priority: Array) -> Array:
@@ -159,10 +161,8 @@ def _mean_below(priority: Array, terms: Array) -> Array:
     return np.asarray((np.cumsum(sums) - sums / 2)[group] / len(terms))
 
 
-def _error(terms: Array) -> float:
-    n = len(terms)
-    spread = float(terms.std(ddof=1)) if n > 1 else 0.0
-    return spread / math.sqrt(n)
+def _error(terms: Array, unit: Integers | None) -> float:
+    return estimate_mean(terms, unit).std_error
 
 
 def _excess(priority: Array, gain: Array) -> Array:

@@ -34,12 +34,13 @@ def valued_learner(
         scores: Shape (n, K): held-out doubly robust scores.
         sample: The members.
     """
-    value = policy_value(scores, record.effects.argmax(axis=1))
+    unit = sample.unit
+    value = policy_value(scores, record.effects.argmax(axis=1), unit)
     low, high = value.interval()
     gains = scores - scores[:, :1]
     arms = {arm.id: (record.effects[:, k], gains[:, k]) for k, arm in enumerate(sample.arms) if k > 0}
-    qinis = {arm: qini_estimate(*of_arm) for arm, of_arm in arms.items()}
-    calibrations = {arm: calibrate(*of_arm) for arm, of_arm in arms.items()}
+    qinis = {arm: qini_estimate(*of_arm, unit) for arm, of_arm in arms.items()}
+    calibrations = {arm: calibrate(*of_arm, unit=unit) for arm, of_arm in arms.items()}
     return Learner(
         name=name,
         policy_value=value.value,
@@ -49,7 +50,7 @@ def valued_learner(
         auuc={arm: auuc(*of_arm) for arm, of_arm in arms.items()},
         seconds=record.seconds,
         qini_interval={arm: _interval(each) for arm, each in qinis.items()},
-        autoc={arm: _interval(autoc_estimate(*of_arm)) for arm, of_arm in arms.items()},
+        autoc={arm: _interval(autoc_estimate(*of_arm, unit)) for arm, of_arm in arms.items()},
         slope={
             arm: None if each.slope is None else _interval(each.slope) for arm, each in calibrations.items()
         },
@@ -71,7 +72,7 @@ def valued_policy(
     plain, normalised = (
         (None, None)
         if chosen is None
-        else map(_interval, weighted_value(sample.arm, sample.value, sample.propensity, chosen))
+        else map(_interval, weighted_value(sample.arm, sample.value, sample.propensity, chosen, sample.unit))
     )
     return Policy(
         kind=each.kind,

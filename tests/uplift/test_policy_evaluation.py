@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.uplift.simulated import simulate
+from uplift.calibration import calibrate
 from uplift.evaluation import (
     Estimate,
     autoc,
@@ -49,6 +50,30 @@ def test_the_error_of_units_is_that_of_statsmodels() -> None:
     assert found.std_error == pytest.approx(fitted.bse[0])
     alone = estimate_mean(values, np.arange(300))
     assert alone.std_error == pytest.approx(estimate_mean(values).std_error)
+
+
+def test_households_whose_members_are_alike_tell_as_much_as_one_member_each() -> None:
+    rng = np.random.default_rng(7)
+    priority, gain = rng.normal(size=(2, 3000))
+    gain += 0.2 * priority
+    home = np.repeat(np.arange(3000), 4)
+    for estimate in (qini_estimate, autoc_estimate):
+        alone, together = estimate(priority, gain), estimate(priority[home], gain[home], home)
+        assert together.value == pytest.approx(alone.value, rel=0.01)
+        assert together.std_error == pytest.approx(alone.std_error, rel=0.01)
+    first, second = calibrate(priority, gain), calibrate(priority[home], gain[home], unit=home)
+    assert first.slope is not None
+    assert second.slope is not None
+    assert second.slope.value == pytest.approx(first.slope.value)
+    assert second.slope.std_error == pytest.approx(first.slope.std_error)
+    errors = [[group.realised.std_error for group in each.groups] for each in (first, second)]
+    assert errors[1] == pytest.approx(errors[0], rel=0.01)
+    arm, value = rng.integers(0, 2, 3000), rng.normal(size=3000)
+    by_weights = (arm, value, np.full(3000, 0.5), np.ones(3000, dtype=np.int64))
+    for one, four in zip(
+        weighted_value(*by_weights), weighted_value(*(each[home] for each in by_weights), home), strict=True
+    ):
+        assert (four.value, four.std_error) == pytest.approx((one.value, one.std_error))
 
 
 @given(st.permutations(range(60)))
