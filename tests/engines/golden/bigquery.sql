@@ -426,7 +426,7 @@ SELECT
   `propensity` AS `propensity`,
   `planned_send_at` AS `planned_send_at`,
   CAST('2026-11-21 02:00:00+00:00' AS TIMESTAMP) AS `assigned_at`,
-  'fce400e6459a220a6429e835c5a7c03313d14a9cb8bfeebaa4932d06cc70081c' AS `definition_sha256`
+  'f760e35efc2c0de699204e711f36089fb6aa4772f747fdb68232e57d2c0db0bd' AS `definition_sha256`
 FROM (
   SELECT
     `member`,
