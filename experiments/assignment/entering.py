@@ -143,14 +143,34 @@ def _whole_units(
 
 
 def _arms_of_units(experiment: Experiment, audience: Audience, ledger: str, unit: str) -> exp.Select:
-    """The arm of every unit of which somebody has one; later members of a shop come into its arm."""
+    """The arm of every unit of which somebody has one; later members of a shop come into its arm.
+
+    It is that of most of its members, the first by name among equals: one who has moved in from another shop brings an arm along.
+    """
+    engine = experiment.engine
     same = exp.EQ(this=column("member", "people"), expression=column("member", "drawn"))
-    key = experiment.engine.as_key(column(unit, "people"))
-    return (
-        exp.select(named(key, "unit"), named(exp.Min(this=column("arm", "drawn")), ARM_OF_UNIT))
+    key, arm = engine.as_key(column(unit, "people")), column("arm", "drawn")
+    counted = (
+        exp.select(named(key, "unit"), named(arm, "arm"), named(exp.Count(this=exp.Star()), "members"))
         .from_(relation(ledger, "drawn"))
         .join(relation(audience.relation, "people"), on=same)
-        .group_by(key.copy())
+        .group_by(key.copy(), arm.copy())
+    )
+    order = [
+        exp.Ordered(this=column("members"), desc=True, nulls_first=False),
+        engine.collated(column("arm")),
+    ]
+    place = exp.Window(
+        this=exp.RowNumber(), partition_by=[column("unit")], order=exp.Order(expressions=order)
+    )
+    placed = exp.select(column("unit"), column("arm"), named(place, "place")).from_(
+        counted.subquery("counted")
+    )
+    first = exp.EQ(this=column("place"), expression=number(1))
+    return (
+        exp.select(column("unit"), named(column("arm"), ARM_OF_UNIT))
+        .from_(placed.subquery("placed"))
+        .where(first)
     )
 
 

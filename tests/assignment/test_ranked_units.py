@@ -71,6 +71,19 @@ def test_later_members_come_into_the_arm_of_their_household(campaign: Campaign) 
     }
 
 
+def test_one_who_moves_in_changes_no_arm_of_those_who_join_later(campaign: Campaign) -> None:
+    """The household keeps the arm of most of its members; the one who moved keeps the own arm, and health says so."""
+    rows = people(300)
+    before = drawn(campaign, rows)
+    moves = next(row for row in rows if before[str(row["会员"])]["arm"] == "a")
+    home = next(row for row in rows if before[str(row["会员"])]["arm"] == "control")
+    at_home = {"household": home["household"], "region": home["region"]}
+    joins = {**home, "会员": "new"}
+    after = drawn(campaign, [{**row, **at_home} if row is moves else row for row in rows] + [joins])
+    assert after["new"]["arm"] == "control"
+    assert {key: after[key] for key in before} == before
+
+
 def test_a_household_in_two_strata_is_named(campaign: Campaign) -> None:
     rows = people(60)
     rows[4]["region"] = "elsewhere"
