@@ -21,7 +21,7 @@ TRACKING_URI = "MLFLOW_TRACKING_URI"
 _SQLITE = "sqlite:///"
 _SECONDS_TO_CONNECT = 5.0
 _SECONDS_TO_LOCK = 120.0
-_PORTS = (("http", 80), ("https", 443))
+_PORTS = (("http", 80), ("https", 443), ("postgresql", 5432), ("mysql", 3306), ("mssql", 1433))
 _KNOWN_SCHEMES = frozenset({"http", "https", "file", "postgresql", "mysql", "mssql", "databricks", "uc"})
 
 
@@ -98,9 +98,11 @@ class Store:
             ) from error
 
     def _require_answer(self) -> None:
-        """Fail within seconds where nobody listens, instead of after all retries."""
+        """Fail within seconds where nobody listens or no file can be, instead of after all retries."""
+        if self.database is not None and self.database.is_dir():
+            raise OutsideError(f"The MLflow store {self.shown} is a folder", SAFE, GO_ON)
         parts = urlsplit(self.uri)
-        default = dict(_PORTS).get(parts.scheme)
+        default = dict(_PORTS).get(parts.scheme.partition("+")[0])
         if default is None or parts.hostname is None:
             return
         try:

@@ -194,18 +194,28 @@ def test_the_environment_names_the_server(
     assert read_run(tracker, tracker.log_design(experiment, design(experiment)))[0].info.status == "FINISHED"
 
 
-def test_a_server_that_does_not_answer_is_an_outside_failure_without_the_password(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheme", ["http", "postgresql", "postgresql+psycopg2"])
+def test_a_server_that_does_not_answer_is_an_outside_failure_without_the_password(
+    scheme: str, tmp_path: Path
+) -> None:
+    """At once: a database would be asked again for minutes."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
     experiment = open_experiment(tmp_path)
-    tracker = Tracker(f"http://ana:{PASSWORD}@127.0.0.1:{port}", experiment.workspace)
-    with pytest.raises(OutsideError) as caught:
+    tracker = Tracker(f"{scheme}://ana:{PASSWORD}@127.0.0.1:{port}/mlflow", experiment.workspace)
+    with pytest.raises(OutsideError, match="does not answer") as caught:
         tracker.log_design(experiment, design(experiment))
     assert caught.value.exit_code == 4
     assert PASSWORD not in str(caught.value)
     assert f"127.0.0.1:{port}" in str(caught.value)
     assert "results on disk are safe" in str(caught.value)
+
+
+def test_a_database_that_is_a_folder_is_told_at_once(tmp_path: Path) -> None:
+    experiment = open_experiment(tmp_path)
+    with pytest.raises(OutsideError, match="is a folder"):
+        Tracker(f"sqlite:///{tmp_path}", experiment.workspace).log_design(experiment, design(experiment))
 
 
 def test_a_broken_database_is_an_outside_failure(tmp_path: Path) -> None:
@@ -229,6 +239,7 @@ def test_a_broken_database_is_an_outside_failure(tmp_path: Path) -> None:
         (f"postgresql+psycopg2://ana:{PASSWORD}@db/mlflow", "postgresql+psycopg2://db/mlflow"),
         (f"banana://{PASSWORD}", "banana://..."),
         (f"banana:{PASSWORD}", "banana://..."),
+        (f"http://ana:{PASSWORD}@[::1", "http://..."),
     ],
 )
 def test_a_uri_is_shown_without_credentials(uri: str, shown: str) -> None:
