@@ -167,8 +167,8 @@ def value_metric_of(experiment: Experiment, asked: str | None) -> str:
         InputError: There is no such metric, it is a ratio, or less of it is better.
     """
     definition = experiment.definition
-    name = asked or definition.goals.value_metric
-    key = "--value" if asked else "goals.value"
+    name = definition.goals.value_metric if asked is None else asked
+    key = "goals.value" if asked is None else "--value"
     metric = definition.metrics.get(name)
     known = [each for each, found in definition.metrics.items() if found.type != "ratio"]
     if metric is None:

@@ -59,9 +59,22 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=60)]
 
 ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
 
+
+def number_as_written(value: Any) -> Any:
+    """A number, which `true` is not, though Python counts it as 1.
+
+    Raises:
+        BadValueError: The value is true or false.
+    """
+    if isinstance(value, bool):
+        raise BadValueError(f"{str(value).lower()} is not a number", "write a number")
+    return value
+
+
 Proportion = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Probability = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
-Money = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Money = Annotated[float, BeforeValidator(number_as_written), Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, BeforeValidator(number_as_written), Field(ge=0)]
 Days = Annotated[int, Field(gt=0, le=3660)]
 
 _WRITTEN_AS_FRACTION = {"type": "string", "pattern": r"^\s*[0-9]+\s*/\s*[0-9]+\s*$"}

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from experiments.definition.block import Block, Money, Proportion, Slug
+from experiments.definition.block import Block, Count, Money, Proportion, Slug
 
 LearnerName = Literal[
     "s_learner", "t_learner", "x_learner", "dr_learner", "r_learner", "uplift_forest", "joint"
@@ -55,9 +55,9 @@ class Rollout(Block):
     """Eligibility and caps are checked again on the send day."""
     budget: Budget | None = None
     """What it may cost."""
-    stock: Mapping[Slug, Annotated[int, Field(ge=0)]] | None = None
+    stock: Mapping[Slug, Count] | None = None
     """Members who may be offered an arm, or any arm with a level of a factor, at most; exploration counts."""
-    contacts: Mapping[Slug, Annotated[int, Field(ge=0)]] | None = None
+    contacts: Mapping[Slug, Count] | None = None
     """Members who may be contacted through a channel, at most; exploration counts."""
     holdout_share: Proportion = 0.05
     """Random, without contact: measures the rollout itself."""

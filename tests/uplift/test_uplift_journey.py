@@ -217,8 +217,9 @@ def test_what_cannot_be_done_is_refused(tmp_path: Path) -> None:
         keep_analysis(experiment, no)
         with pytest.raises(RefusedError, match="no_rollout"):
             rollout(experiment)
-        with pytest.raises(InputError, match="no metric 'profits'"):
-            find_policy(experiment, "profits")
+        for name in ("profits", ""):
+            with pytest.raises(InputError, match=f"--value: there is no metric '{name}'"):
+                find_policy(experiment, name)
     other = {**DEFINITION["goals"], "primary": {"metric": "spend"}}
     campaign.define(goals=other, assignment={**DEFINITION["assignment"], "sample_size": 4000})
     with campaign.open() as experiment:
