@@ -177,6 +177,7 @@ def _of_winners(evidence: Evidence, analysis: Analysis, metric: str) -> Offers:
     segments = segment_names(definition)
     winners = analysis.verdict.winner_by_segment
     overall = analysis.verdict.winner or arms[0]
+    _require_known({overall, *winners.values()} - {*arms}, evidence)
     chosen = tuple(arms.index(winners.get(name, overall)) for name in segments)
     rows = {
         (row.segment, row.arm): row
@@ -197,6 +198,18 @@ def _of_winners(evidence: Evidence, analysis: Analysis, metric: str) -> Offers:
     return Offers(
         SegmentTable(chosen), None, arms, segments, offered, barred, gains, errors, optimism, spread
     )
+
+
+def _require_known(unknown: set[str], evidence: Evidence) -> None:
+    """The winners are arms of the definition, as they were when the analysis was written."""
+    if unknown:
+        experiment = evidence.experiment
+        raise InputError.single(
+            f"names winners that are no arms: {', '.join(sorted(unknown))}",
+            f"run `offerwise analyze {experiment.arguments}` again",
+            file=experiment.workspace.document("analysis"),
+            key="verdict",
+        )
 
 
 def winners_optimism(corrected: Sequence[WinnerCorrected], metric: str, segments: tuple[str, ...]) -> Array:

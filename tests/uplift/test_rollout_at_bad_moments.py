@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from experiments.analysis import analyze
-from experiments.definition.errors import OutsideError
+from experiments.definition.errors import InputError, OutsideError
 from experiments.experiment import Experiment
 from experiments.files import Workspace
 from tests.uplift.campaign import DEFINITION, Campaign, keep_analysis
@@ -110,6 +111,20 @@ def test_a_rollout_folder_that_is_a_file_is_told(decided: Campaign, tmp_path: Pa
     with campaign.open() as experiment:
         experiment.workspace.rollout.write_text("a note")
         with pytest.raises(OutsideError, match="rollout"):
+            rollout(experiment)
+
+
+@pytest.mark.parametrize("edit", [{"winner": "gifts"}, {"winner_by_segment": {"vip": "gifts"}}])
+def test_an_analysis_whose_winner_is_no_arm_is_told(
+    decided: Campaign, edit: dict[str, object], tmp_path: Path
+) -> None:
+    campaign = copied(decided, tmp_path)
+    with campaign.open() as experiment:
+        path = experiment.workspace.document("analysis")
+        body = json.loads(path.read_text(encoding="utf8"))
+        body["verdict"].update(edit)
+        path.write_text(json.dumps(body), encoding="utf8")
+        with pytest.raises(InputError, match=r"analysis\.json: verdict: .* no arms: gifts"):
             rollout(experiment)
 
 
