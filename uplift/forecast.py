@@ -100,7 +100,6 @@ def forecast(offers: Offers, strata: Strata, optimism: float = 0.0) -> Forecast:
     estimation = ((contacted * offers.errors).sum(axis=1) ** 2).sum()
     if offers.policy is not None:
         estimation = max(estimation, (contacted.sum() * _held_out_error(offers, offers.policy)) ** 2)
-        estimation *= offers.clustering
     noise = (contacted * offers.spread**2).sum()
     in_stratum = strata.contacted
     controls = np.where(strata.held > 0, strata.held, np.maximum(in_stratum, 1.0))

@@ -55,7 +55,11 @@ class GateResult:
 
 
 def run_gate(
-    scores: Array, choices: Mapping[PolicyKind, Integers], folds: int, expected: Array | None = None
+    scores: Array,
+    choices: Mapping[PolicyKind, Integers],
+    folds: int,
+    expected: Array | None = None,
+    unit: Integers | None = None,
 ) -> GateResult:
     """Value each kind on held-out members and choose.
 
@@ -78,6 +82,8 @@ def run_gate(
         folds: Number of folds of the cross-fitting.
         expected: Shape (n, K): effects that a calibrated learner expects, by models that have not seen the member; None
             where there is none, and scores alone tell kinds apart.
+        unit: Shape (n,), from 0: the shop or household that each was assigned with; errors and correlations are then those of
+            units. None where members were assigned alone.
     """
     n = len(scores)
     nobody = np.zeros(n, dtype=np.int64)
@@ -89,14 +95,17 @@ def run_gate(
     }
     reference = policy_scores(scores, single)
     gains = {kind: policy_scores(scores, arms) - reference for kind, arms in kinds.items()}
-    family = [kind for kind in PERSONALISED if kind in kinds and estimate_mean(gains[kind]).std_error > 0]
-    critical = max_t_critical(np.column_stack([gains[kind] for kind in family]), LEVEL) if family else np.inf
+    family = [
+        kind for kind in PERSONALISED if kind in kinds and estimate_mean(gains[kind], unit).std_error > 0
+    ]
+    together = [_by_unit(gains[kind], unit) for kind in family]
+    critical = max_t_critical(np.column_stack(together), LEVEL) if family else np.inf
     contenders = tuple(
         Contender(
             kind,
-            policy_value(scores, arms),
-            estimate_mean(policy_scores(scores, arms) - scores[:, 0]),
-            gain := _gain(kind, gains[kind], folds),
+            policy_value(scores, arms, unit),
+            estimate_mean(policy_scores(scores, arms) - scores[:, 0], unit),
+            gain := _gain(kind, gains[kind], folds, unit),
             kind in family and gain.value > critical * gain.std_error,
         )
         for kind, arms in kinds.items()
@@ -105,11 +114,18 @@ def run_gate(
     if expected is not None:
         base = policy_scores(expected, single)
         awaited = {kind: float((policy_scores(expected, arms) - base).mean()) for kind, arms in kinds.items()}
-    return GateResult(contenders, _choose(contenders, gains, awaited, single), float(critical))
+    return GateResult(contenders, _choose(contenders, gains, awaited, single, unit), float(critical))
 
 
-def _gain(kind: PolicyKind, gains: Array, folds: int) -> Estimate:
-    found = estimate_mean(gains)
+def _by_unit(gains: Array, unit: Integers | None) -> Array:
+    """Members' gains, or those of whole units about the mean."""
+    if unit is None:
+        return gains
+    return np.bincount(unit, weights=gains - gains.mean()).astype(np.float64)
+
+
+def _gain(kind: PolicyKind, gains: Array, folds: int, unit: Integers | None) -> Estimate:
+    found = estimate_mean(gains, unit)
     overlap = math.sqrt(1 + 1 / (folds - 1)) if kind in PERSONALISED else 1.0
     return replace(found, std_error=found.std_error * overlap)
 
@@ -136,20 +152,21 @@ def _choose(
     gains: Mapping[PolicyKind, Array],
     awaited: Mapping[PolicyKind, float] | None,
     single: Integers,
+    unit: Integers | None,
 ) -> Contender:
     by_kind = {contender.kind: contender for contender in contenders}
     proven = [contender for contender in contenders if contender.proven]
     if not proven:
         return by_kind["treat_nobody"] if not single.any() else by_kind["best_single_arm"]
     best = max(proven, key=lambda contender: contender.over_single.value)
-    near = [each for each in proven if _is_near(gains[each.kind], gains[best.kind])]
+    near = [each for each in proven if _is_near(gains[each.kind], gains[best.kind], unit)]
     if awaited is not None:
         most = max(awaited[each.kind] for each in near)
         near = [each for each in near if awaited[each.kind] >= min(most, KEPT * most)]
     return near[0]
 
 
-def _is_near(gain: Array, best: Array) -> bool:
+def _is_near(gain: Array, best: Array, unit: Integers | None) -> bool:
     """Whether what is lost against the best is within one standard error of that loss."""
-    lost = estimate_mean(best - gain)
+    lost = estimate_mean(best - gain, unit)
     return lost.value <= lost.std_error

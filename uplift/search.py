@@ -82,7 +82,7 @@ def find_policy(experiment: Experiment, value: str | None = None, *, explain: bo
     contest = arena.run()
     experiment.progress("Testing whether effects differ between members")
     heterogeneity = heterogeneity_test(arena.models, arena.binned, plan.min_part)
-    gate = run_gate(contest.scores, contest.choices, sample.folds, contest.expected)
+    gate = run_gate(contest.scores, contest.choices, sample.folds, contest.expected, sample.unit)
     experiment.progress("Fitting the chosen policy on all members")
     rules = {kind: _banded(arena.refit(kind, contest), sample) for kind in contest.choices}
     single = rules["best_single_arm"]
@@ -191,7 +191,8 @@ def cell_figures(
     for cell in range(rule.parts(scores.shape[1])):
         here = cells == cell
         gains = (scores - scores[:, :1])[here]
-        estimates = [estimate_mean(column) if len(gains) else Estimate(0.0, 0.0) for column in gains.T]
+        unit = None if sample.unit is None else sample.unit[here]
+        estimates = [estimate_mean(column, unit) if len(gains) else Estimate(0.0, 0.0) for column in gains.T]
         found.append(
             CellFigures(
                 len(gains),

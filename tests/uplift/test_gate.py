@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import binom, norm
@@ -92,15 +94,18 @@ def test_where_no_contact_is_the_best_single_arm_nobody_is_treated() -> None:
     )
 
 
-def passes(effects: Effects, runs: int, members: int = 3000) -> int:
-    """How often the gate passes for segments and trees."""
+def passes(effects: Effects, runs: int, members: int = 3000, household: int = 1) -> int:
+    """How often the gate passes for segments and trees; members of a household do the same."""
     found = 0
     for seed in range(runs):
         sample = simulate(members, effects=effects, seed=seed, numbers=2).sample
+        if household > 1:
+            home = np.repeat(np.arange(members), household)
+            sample = replace(sample.rows(home), unit=home)
         arena = Arena(sample, Plan(("by_segment", "tree"), (), 2, 300))
         arena.models = CrossFit(sample, fit=arm_means)
         contest = arena.run()
-        found += run_gate(contest.scores, contest.choices, sample.folds).passed
+        found += run_gate(contest.scores, contest.choices, sample.folds, unit=sample.unit).passed
     return found
 
 
@@ -109,6 +114,12 @@ def test_equal_and_constant_effects_are_seldom_personalised(effects: Effects) ->
     """At most 5 % of simulations, by the 99.5 % point of the binomial."""
     runs = 120
     assert passes(effects, runs) <= binom.ppf(0.995, runs, 0.05)
+
+
+def test_households_of_members_who_act_alike_are_seldom_personalised() -> None:
+    """Counted as four members each, a quarter of them would be."""
+    runs = 120
+    assert passes("equal", runs, household=4) <= binom.ppf(0.995, runs, 0.05)
 
 
 def test_effects_that_differ_are_found() -> None:
