@@ -64,7 +64,9 @@ def run_gate(
     """Value each kind on held-out members and choose.
 
     A personalised kind is proven where its gain over the best single arm exceeds its standard error by the one-sided
-    2.5 % point of the largest of the kinds' statistics (max-t, with the correlation of their gains). Of the proven kinds, the
+    2.5 % point of the largest of the kinds' statistics (max-t, with the correlation of their gains), and its gain over no
+    contact does so, too: where purchases are rare, one can make an arm that loses the best of a fold, and to contact nobody
+    is better than that without being personal. Of the proven kinds, the
     simplest that loses at most one standard error against the largest gain, member by member, is chosen; if none is
     proven, the best single arm. Where that is no contact at all, it is called `treat_nobody`.
 
@@ -93,20 +95,16 @@ def run_gate(
         for kind in SIMPLEST_FIRST
         if kind in choices or kind == "treat_nobody"
     }
-    reference = policy_scores(scores, single)
-    gains = {kind: policy_scores(scores, arms) - reference for kind, arms in kinds.items()}
-    family = [
-        kind for kind in PERSONALISED if kind in kinds and estimate_mean(gains[kind], unit).std_error > 0
-    ]
-    together = [_by_unit(gains[kind], unit) for kind in family]
-    critical = max_t_critical(np.column_stack(together), LEVEL) if family else np.inf
+    gains = _gains_over(single, scores, kinds)
+    critical, over_single = _proven(gains, folds, unit)
+    _, over_nobody = _proven(_gains_over(nobody, scores, kinds), folds, unit)
     contenders = tuple(
         Contender(
             kind,
             policy_value(scores, arms, unit),
             estimate_mean(policy_scores(scores, arms) - scores[:, 0], unit),
-            gain := _gain(kind, gains[kind], folds, unit),
-            kind in family and gain.value > critical * gain.std_error,
+            _gain(kind, gains[kind], folds, unit),
+            kind in over_single & over_nobody,
         )
         for kind, arms in kinds.items()
     )
@@ -115,6 +113,26 @@ def run_gate(
         base = policy_scores(expected, single)
         awaited = {kind: float((policy_scores(expected, arms) - base).mean()) for kind, arms in kinds.items()}
     return GateResult(contenders, _choose(contenders, gains, awaited, single, unit), float(critical))
+
+
+def _gains_over(
+    arm: Integers, scores: Array, kinds: Mapping[PolicyKind, Integers]
+) -> dict[PolicyKind, Array]:
+    """What each kind brings for each member over one of these arms."""
+    base = policy_scores(scores, arm)
+    return {kind: policy_scores(scores, arms) - base for kind, arms in kinds.items()}
+
+
+def _proven(
+    gains: Mapping[PolicyKind, Array], folds: int, unit: Integers | None
+) -> tuple[float, set[PolicyKind]]:
+    """The critical value of the personalised kinds' gains, and the kinds whose gain exceeds it."""
+    estimates = {kind: _gain(kind, gains[kind], folds, unit) for kind in PERSONALISED if kind in gains}
+    family = [kind for kind, gain in estimates.items() if gain.std_error > 0]
+    if not family:
+        return math.inf, set()
+    critical = max_t_critical(np.column_stack([_by_unit(gains[kind], unit) for kind in family]), LEVEL)
+    return critical, {kind for kind in family if estimates[kind].value > critical * estimates[kind].std_error}
 
 
 def _by_unit(gains: Array, unit: Integers | None) -> Array:

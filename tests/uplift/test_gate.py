@@ -86,6 +86,20 @@ def test_one_kind_is_proven_above_the_one_sided_point_of_its_own_error(gain: flo
     assert run_gate(scores, choices, 5, scores).passed == passes
 
 
+def test_no_contact_is_not_personal_where_a_fold_took_an_arm_that_loses() -> None:
+    """One purchase of 3,000 made the arm the best of the fold that learned from it; on the other half it only costs."""
+    rng = np.random.default_rng(0)
+    n = 6000
+    scores = np.column_stack([np.zeros(n), rng.normal(-0.5, 0.1, n)])
+    single = np.repeat([0, 1], n // 2)
+    scores[0, 1] += 3000
+    choices = {"best_single_arm": single, "tree": np.zeros(n, dtype=int)}
+    few = choices["tree"].copy()
+    few[5] = 1
+    assert not run_gate(scores, choices, 2).passed
+    assert not run_gate(scores, {**choices, "individual": few}, 2).passed
+
+
 def test_where_no_contact_is_the_best_single_arm_nobody_is_treated() -> None:
     scores, choices = scores_of({"tree": -3.0})
     assert (
