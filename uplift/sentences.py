@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from experiments.decision.sentences import Sentences
 from experiments.definition.policy import LearnerName, PolicyKind
@@ -16,6 +17,7 @@ from uplift.tree_nodes import NumberSplit, Split, leaves
 
 _CLEAR = 0.5
 """A rank correlation beyond this is told as a direction."""
+_VALUE = attrgetter("value")
 
 __all__ = ["PACKAGE", "PolicyWords"]
 
@@ -56,9 +58,12 @@ class PolicyWords:
         if not rivals:
             alone = "reason.nobody_alone" if kind == "treat_nobody" else "reason.one_offer_alone"
             return self._say(alone, **facts)
-        best = max(rivals, key=lambda each: each.over_single.value)
-        code = "reason.nobody" if kind == "treat_nobody" else "reason.one_offer"
-        return self._say(code, **facts, **self._gain(best.over_single))
+        if kind == "treat_nobody":
+            # Some fold may have taken an arm that loses: a gain over that is none over no contact.
+            gains = [min(each.over_single, each.over_control, key=_VALUE) for each in rivals]
+            return self._say("reason.nobody", **facts, **self._gain(max(gains, key=_VALUE)))
+        best = max((each.over_single for each in rivals), key=_VALUE)
+        return self._say("reason.one_offer", **facts, **self._gain(best))
 
     def detail(self, each: Contender, rule: Rule | None, learner: LearnerName | None) -> str:
         """What a policy of a kind is, in a few words."""
