@@ -41,12 +41,10 @@ class SpillFolder:
         try:
             around.mkdir(parents=True, exist_ok=True)
             _sweep(around)
-            path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=around))
+            path, lock = _make_locked(around)
             if parent is not None:
                 # Other users may have to write there, as they may beside it.
                 path.chmod(stat.S_IMODE(parent.stat().st_mode))
-            lock = os.open(path / _IN_USE, os.O_CREAT | os.O_RDWR, 0o600)
-            fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError as error:
             raise OutsideError(
                 f"Could not make a temporary folder: {error.strerror}",
@@ -59,6 +57,18 @@ class SpillFolder:
         """Take the folder away."""
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self.lock)
+
+
+def _make_locked(parent: Path) -> tuple[Path, int]:
+    """A new folder, and the lock that says that it is in use."""
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        lock = os.open(path / _IN_USE, os.O_CREAT | os.O_RDWR, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # Who swept before it was locked took it for one of a process that was killed.
+        if (path / _IN_USE).exists():
+            return path, lock
+        os.close(lock)
 
 
 def _sweep(parent: Path) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from experiments.engines.connect import connect
+from experiments.engines.spill import SpillFolder
 
 SPILL_AND_WAIT = """
 from experiments.engines.connect import connect
@@ -58,3 +60,17 @@ def test_a_folder_goes_with_its_engine_or_with_the_next_after_a_kill(temporary: 
     running.communicate("\n")
     connect().cancel_and_close()
     assert list(temporary.iterdir()) == [temporary / "offerwise-notes"]
+
+
+def test_folders_that_are_made_at_once_are_not_swept_by_each_other(tmp_path: Path) -> None:
+    """A folder was taken away between its making and its locking, and its session ended at the next thing it wrote."""
+
+    def make_and_remove(_: int) -> bool:
+        folder = SpillFolder.make(tmp_path)
+        stands = folder.path.is_dir()
+        folder.remove()
+        return stands
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(make_and_remove, range(2000)))
+    assert not list(tmp_path.iterdir())
