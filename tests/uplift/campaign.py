@@ -150,6 +150,20 @@ class Campaign:
         with (self.folder / "planted.yml").open("w", encoding="utf8") as file:
             YAML().dump(body, file)
 
+    def record(self, frame: pd.DataFrame, **changes: Any) -> None:
+        """Write members whose arms, control or gift by halves, another system drew, and who have bought or not."""
+        frame.to_parquet(self.folder / "members.parquet")
+        recorded: dict[str, Any] = {
+            "audience": None,
+            "arms": {"control": {"share": 0.5}, "offers": {"gift": {"share": 0.5}}},
+            "assignment": {"method": "recorded", "from": "members", "column": "arm"},
+            "metrics": {"bought": {"type": "binary", "from": "members", "value": "bought"}},
+            "goals": {"primary": {"metric": "bought"}},
+            "decision": {"pick": {"by": "overall"}},
+            "rollout": None,
+        }
+        self.define(**{**recorded, **changes})
+
     def frame(self) -> pd.DataFrame:
         return pd.read_parquet(self.folder / "members.parquet")
 

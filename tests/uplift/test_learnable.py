@@ -23,17 +23,11 @@ def campaign_of(folder: Path, count: int, trait: object) -> Campaign:
             "bought": (rng.random(count) < 0.3).astype(int),
         }
     )
-    frame.assign(trait=trait).to_parquet(folder / "members.parquet")
     campaign = Campaign(folder)
-    campaign.define(
-        audience=None,
-        arms={"control": {"share": 0.5}, "offers": {"gift": {"share": 0.5}}},
-        assignment={"method": "recorded", "from": "members", "column": "arm"},
-        metrics={"bought": {"type": "binary", "from": "members", "value": "bought"}},
-        goals={"primary": {"metric": "bought"}},
+    campaign.record(
+        frame.assign(trait=trait),
         decision={"pick": {"by": "overall"}, "invalid_if": {}},
         uplift={"features": ["trait"], "policy": {"kinds": ["tree", "individual"]}, "folds": 3},
-        rollout=None,
     )
     return campaign
 

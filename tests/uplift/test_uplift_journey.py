@@ -248,18 +248,8 @@ def test_a_broken_split_is_not_learned_from(tmp_path: Path) -> None:
             "spend": 1.0,
         }
     )
-    frame.to_parquet(tmp_path / "members.parquet")
     campaign = Campaign(tmp_path)
-    campaign.define(
-        audience=None,
-        arms={"control": {"share": 0.5}, "offers": {"gift": {"share": 0.5}}},
-        assignment={"method": "recorded", "from": "members", "column": "arm"},
-        metrics={"bought": {"type": "binary", "from": "members", "value": "bought"}},
-        goals={"primary": {"metric": "bought"}},
-        uplift={"features": ["x"], "learners": ["joint"]},
-        decision={"pick": {"by": "overall"}},
-        rollout=None,
-    )
+    campaign.record(frame, uplift={"features": ["x"], "learners": ["joint"]})
     with campaign.open() as experiment, pytest.raises(RefusedError, match="invalid"):
         find_policy(experiment)
 
@@ -268,17 +258,10 @@ def test_features_may_have_the_names_of_our_own_columns(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     value, fold = rng.normal(size=400), rng.normal(size=400)
     frame = pd.DataFrame({"id": range(400), "value": value, "fold": fold, "bought": np.arange(400) % 2})
-    frame.assign(arm=["control", "gift"] * 200).to_parquet(tmp_path / "members.parquet")
     campaign = Campaign(tmp_path)
-    campaign.define(
-        audience=None,
-        arms={"control": {"share": 0.5}, "offers": {"gift": {"share": 0.5}}},
-        assignment={"method": "recorded", "from": "members", "column": "arm"},
-        metrics={"bought": {"type": "binary", "from": "members", "value": "bought"}},
-        goals={"primary": {"metric": "bought"}},
+    campaign.record(
+        frame.assign(arm=["control", "gift"] * 200),
         uplift={"features": ["value", "fold"], "learners": ["joint"], "folds": 3},
-        decision={"pick": {"by": "overall"}},
-        rollout=None,
     )
     with campaign.open() as experiment:
         sample = read_sample(open_evidence(experiment), "bought").sample
