@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uplift.evaluation import Estimate, estimate_mean
+from uplift.evaluation import Estimate, estimate_part
 from uplift.features import Array
-from uplift.sample import Flags, Integers
+from uplift.sample import Integers
 
 GROUPS = 10
 
@@ -69,11 +69,7 @@ def _groups(predicted: Array, gain: Array, groups: int, unit: Integers | None) -
     cuts = np.unique(np.quantile(predicted, np.arange(1, groups) / groups))
     group = np.searchsorted(cuts, predicted, side="left")
     return tuple(
-        EffectGroup(int(here.sum()), float(predicted[here].mean()), _mean_of(gain, here, unit))
+        EffectGroup(int(here.sum()), float(predicted[here].mean()), estimate_part(gain, here, unit))
         for here in (group == number for number in range(len(cuts) + 1))
         if here.any()
     )
-
-
-def _mean_of(gain: Array, here: Flags, unit: Integers | None) -> Estimate:
-    return estimate_mean(gain[here], None if unit is None else unit[here])

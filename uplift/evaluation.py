@@ -9,7 +9,7 @@ import numpy as np
 
 from experiments.inference.tails import critical_value
 from uplift.features import Array
-from uplift.sample import Integers
+from uplift.sample import Flags, Integers
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,13 @@ def estimate_mean(values: Array, unit: Integers | None = None) -> Estimate:
     together, units = np.bincount(unit, weights=values - mean), len(np.unique(unit))
     spread = math.sqrt(float(together @ together) * units / (units - 1)) if units > 1 else 0.0
     return Estimate(mean, spread / n)
+
+
+def estimate_part(values: Array, here: Flags, unit: Integers | None = None) -> Estimate:
+    """`estimate_mean` of the members of a part; 0 where it has none."""
+    if not here.any():
+        return Estimate(0.0, 0.0)
+    return estimate_mean(values[here], None if unit is None else unit[here])
 
 
 def policy_scores(scores: Array, arms: Integers) -> Array:

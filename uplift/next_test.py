@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ def propose_next(
     where main effects of its levels add up to no less than the best arm's gain less its standard error. The size is that with which
     each other offer's difference from the best is found with the power and the level of the definition; the difference
     asked for is the one now seen between the two best, at least a quarter of the best arm's gain. Where members of one unit act
-    alike, errors and size are raised by the design effect of this test.
+    alike, errors are those of units, and the size is raised by the design effect of this test.
 
     Args:
         evidence: The test.
@@ -72,7 +72,7 @@ def propose_next(
     experiment = evidence.experiment
     definition = experiment.definition
     clustering = design_effect(evidence, column(evidence.units.metric_columns[words.metric]))
-    found = _judge(definition, sample, scores, used, clustering)
+    found = _judge(definition, sample, scores, used)
     kept = [k for k in range(1, len(sample.arms)) if k not in found.dropped]
     offers = len(kept) + len(found.added)
     effect = _effect(found, kept)
@@ -92,24 +92,17 @@ def draft_path(experiment: Experiment) -> Path:
     return experiment.workspace.root / "next.yml"
 
 
-def _judge(
-    definition: Definition, sample: LearningSample, scores: Array, used: frozenset[int], clustering: float
-) -> _Found:
-    gains = tuple(_estimate(scores[:, k] - scores[:, 0], clustering) for k in range(scores.shape[1]))
+def _judge(definition: Definition, sample: LearningSample, scores: Array, used: frozenset[int]) -> _Found:
+    gains = tuple(estimate_mean(scores[:, k] - scores[:, 0], sample.unit) for k in range(scores.shape[1]))
     best = max(range(len(gains)), key=lambda k: gains[k].value)
     others = [k for k in range(1, len(gains)) if k != best]
     bound = critical_value(2 * _LEVEL / max(1, len(others)))
     dropped = []
     for k in others:
-        behind = _estimate(scores[:, best] - scores[:, k], clustering)
+        behind = estimate_mean(scores[:, best] - scores[:, k], sample.unit)
         if k not in used and behind.value > bound * behind.std_error:
             dropped.append(k)
     return _Found(gains, best, tuple(dropped), _untested(definition, sample.arms, gains, best))
-
-
-def _estimate(values: Array, clustering: float) -> Estimate:
-    found = estimate_mean(values)
-    return replace(found, std_error=found.std_error * math.sqrt(clustering))
 
 
 def _untested(

@@ -8,7 +8,7 @@ from experiments.definition.policy import PolicyKind
 from experiments.experiment import Experiment
 from uplift.crossfit import Arena, Contest, Plan
 from uplift.documents import Chosen, SegmentOffer, Uplift
-from uplift.evaluation import Estimate, estimate_mean, policy_scores
+from uplift.evaluation import estimate_part, policy_scores
 from uplift.evidence import Evidence, open_evidence, value_metric_of
 from uplift.explanation import drivers, resampled_share, tree_nodes
 from uplift.features import Array
@@ -187,15 +187,13 @@ def cell_figures(
         rule: Says how many parts there are.
         cells: Shape (n,): each member's part.
     """
-    found = []
+    found, gains = [], scores - scores[:, :1]
     for cell in range(rule.parts(scores.shape[1])):
         here = cells == cell
-        gains = (scores - scores[:, :1])[here]
-        unit = None if sample.unit is None else sample.unit[here]
-        estimates = [estimate_mean(column, unit) if len(gains) else Estimate(0.0, 0.0) for column in gains.T]
+        estimates = [estimate_part(column, here, sample.unit) for column in gains.T]
         found.append(
             CellFigures(
-                len(gains),
+                int(here.sum()),
                 tuple(each.value for each in estimates),
                 tuple(each.std_error for each in estimates),
                 tuple(sample.spread(here).tolist()),
@@ -218,13 +216,13 @@ def _offers(
 ) -> tuple[SegmentOffer, ...]:
     """Segments and arms in the definition's order, with the members of the sample and their value."""
     chosen = rule.choose(sample.space, sample.members)
+    given = policy_scores(scores, chosen)
     rows = []
     for number, name in enumerate(sample.segments):
         for k, arm in enumerate(sample.arms):
             here = (sample.members.segment == number) & (chosen == k)
             if here.any():
-                unit = None if sample.unit is None else sample.unit[here]
-                value = estimate_mean(policy_scores(scores[here], chosen[here]), unit)
+                value = estimate_part(given, here, sample.unit)
                 rows.append(
                     SegmentOffer(words.segment(name), arm.id, int(here.sum()), value.value, *value.interval())
                 )
