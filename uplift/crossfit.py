@@ -20,7 +20,7 @@ from uplift.evaluation import policy_value
 from uplift.features import Array
 from uplift.learners import EffectModel, fit_learner
 from uplift.rules import Individual, Rule, learn_segments, learn_single, learn_tree
-from uplift.sample import Flags, Integers, LearningSample
+from uplift.sample import Flags, Integers, LearningSample, Members
 from uplift.scores import WORKERS, CrossFit, lean_on_effects
 
 # A tree of depth 3 searches triples of features, which coarser bins keep affordable.
@@ -88,11 +88,11 @@ class Contest:
 
 
 @dataclass(frozen=True)
-class _FoldPolicy:
-    """A policy that has not seen a fold, and the arms that it gives the fold's members."""
+class _FoldArms:
+    """The arms that a policy which has not seen a fold gives the fold's members, and those it gives the first of all members."""
 
-    rule: Rule
-    arms: Integers
+    held_out: Integers
+    first: Integers
 
 
 @dataclass
@@ -128,20 +128,21 @@ class Arena:
             load_causalml()
         self.progress(f"{', '.join(['policies', *records])} on {sample.folds} folds")
         with ThreadPoolExecutor(WORKERS) as pool:
-            # The refit of an only learner is one more piece of the same size: no core waits for it afterwards.
+            # The refit of an only learner and all members' scores fill the cores while the last fold is learned.
             whole = [pool.submit(self._learner, name) for name in records if len(records) == 1]
-            learned = list(pool.map(lambda fold: self._fold_rules(fold, records), folds))
+            of_folds = [pool.submit(self._fold_arms, fold, records) for fold in folds]
+            scored = pool.submit(self.models.scores_of_all)
             for each in whole:
                 each.result()
-        scores, learning = self.models.scores_of_all()
+            learned = [each.result() for each in of_folds]
+            scores, learning = scored.result()
         choices: dict[PolicyKind, Integers] = {}
         stability: dict[PolicyKind, float] = {}
-        first = sample.members.rows(np.arange(min(len(sample), _STABLE)))
         for kind in learned[0]:
             choices[kind] = np.empty(len(sample), dtype=np.int64)
             for fold in folds:
-                choices[kind][sample.fold == fold] = learned[fold][kind].arms
-            everywhere = np.stack([of_fold[kind].rule.choose(sample.space, first) for of_fold in learned])
+                choices[kind][sample.fold == fold] = learned[fold][kind].held_out
+            everywhere = np.stack([of_fold[kind].first for of_fold in learned])
             stability[kind] = float((everywhere != everywhere[0]).any(axis=0).mean())
         favourite = self._favourite(records, scores, np.ones(len(sample), dtype=bool))
         return Contest(scores, learning, choices, stability, records, favourite)
@@ -188,9 +189,9 @@ class Arena:
         margins = self._margins_of(name, rows, scores, *left_out)
         return Individual(self._learner(name, *left_out), margins=tuple(margins.tolist()))
 
-    def _fold_rules(
+    def _fold_arms(
         self, fold: int, records: Mapping[LearnerName, LearnerRecord]
-    ) -> dict[PolicyKind, _FoldPolicy]:
+    ) -> dict[PolicyKind, _FoldArms]:
         sample = self.sample
         rows = sample.fold != fold
         scores = self.models.learning_scores(fold)
@@ -199,11 +200,19 @@ class Arena:
         for kind in self.plan.kinds:
             if kind in {"by_segment", "tree"}:
                 rules[kind] = self._learn(kind, rows, scores, fold)
-        held_out = sample.members.rows(~rows)
-        found = {kind: _FoldPolicy(rule, rule.choose(sample.space, held_out)) for kind, rule in rules.items()}
+        held_out, first = sample.members.rows(~rows), self._first
+        found = {
+            kind: _FoldArms(rule.choose(sample.space, held_out), rule.choose(sample.space, first))
+            for kind, rule in rules.items()
+        }
         if individual is not None:
             found["individual"] = individual
         return found
+
+    @property
+    def _first(self) -> Members:
+        """On these members the folds' policies are held against each other."""
+        return self.sample.members.rows(np.arange(min(len(self.sample), _STABLE)))
 
     def _learn(self, kind: PolicyKind, rows: Flags, scores: Array, *left_out: int) -> Rule:
         sample, plan = self.sample, self.plan
@@ -220,7 +229,7 @@ class Arena:
 
     def _individual(
         self, fold: int, scores: Array, records: Mapping[LearnerName, LearnerRecord]
-    ) -> _FoldPolicy:
+    ) -> _FoldArms:
         """The best learner on the next fold, when fitted without it and `fold`; then fitted on all but `fold`."""
         name = next(iter(records)) if len(records) == 1 else self._best_learner(fold, scores, records)
         started = time.perf_counter()
@@ -230,7 +239,7 @@ class Arena:
             records[name].effects[held_out] = effects
             records[name].seconds += time.perf_counter() - started
         rule = self._cautious(name, ~held_out, scores, fold)
-        return _FoldPolicy(rule, rule.arms_of(effects))
+        return _FoldArms(rule.arms_of(effects), rule.choose(self.sample.space, self._first))
 
     def _best_learner(
         self, fold: int, scores: Array, records: Mapping[LearnerName, LearnerRecord]

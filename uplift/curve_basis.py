@@ -20,7 +20,13 @@ _LEARNED_ON = 50_000
 _FARTHEST = 4.0
 _LARGEST = 1e30
 
+CHUNK = 50_000
+"""Columns are made for so many members at a time."""
+
 Columns = NDArray[np.floating[Any]]
+
+Term = tuple[int, ...]
+"""One feature, or two, by their numbers in the FeatureSpace."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,23 @@ def shapes_of(space: FeatureSpace, codes: Array) -> tuple[Shapes, ...]:
 def products(left: Columns, right: Columns) -> Columns:
     """Every column of the one times every column of the other, shape (n, left columns x right columns)."""
     return (left[:, :, None] * right[:, None, :]).reshape(len(left), -1)
+
+
+def columns_of(
+    shapes: Sequence[Shapes], terms: Any, codes: Array, kind: type[np.floating[Any]]
+) -> dict[Term, Columns]:
+    """The columns of each term for some members, shape (n, columns of the term)."""
+    single = {f: shapes[f].columns(codes[:, f], kind) for f in sorted({f for term in terms for f in term})}
+    broad = {f: shapes[f].broad_of(single[f]) for term in terms if len(term) == 2 for f in term}
+    return {
+        term: single[term[0]] if len(term) == 1 else products(broad[term[0]], broad[term[1]])
+        for term in terms
+    }
+
+
+def chunks(members: int) -> list[slice]:
+    """Members in parts that are small enough to hold all columns of."""
+    return [slice(at, min(at + CHUNK, members)) for at in range(0, max(members, 1), CHUNK)]
 
 
 def _of_levels(column: Array, count: int) -> Shapes:

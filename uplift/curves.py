@@ -9,30 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from uplift.curve_basis import Columns, Shapes, products, shapes_of
+from uplift.curve_basis import CHUNK, Columns, Shapes, Term, chunks, columns_of
+from uplift.curve_moments import CurveMoments, Group, Stage
 from uplift.features import Array
-from uplift.grouped_ridge import grouped_ridge
 from uplift.residuals import Residuals
-from uplift.sample import Integers
 
-_CHUNK = 50_000
-_MOST_CURVES = 80
 _MOST_SURFACES = 24
 _FALSE_SURFACES = 0.01
 """So many surfaces pass in the mean where no two features act together."""
 
 _PRODUCTS = 1_000_000_000
 """Pairs are looked for among the first members, as many as keep products of columns under this."""
-
-Term = tuple[int, ...]
-"""One feature, or two."""
-
-Stage = tuple[tuple[Term, Array], ...]
-"""The terms of f with their coefficients, shape (columns of the term, G)."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +43,16 @@ class CurveParts:
         """For each stage f, shape (n, G)."""
         found = np.zeros((len(self.stages), len(codes), self.columns))
         terms = {term for stage in self.stages for term, _ in stage}
-        for rows in _chunks(len(codes)):
-            columns = _columns(self.shapes, terms, codes[rows], np.float64)
+        for rows in chunks(len(codes)):
+            columns = columns_of(self.shapes, terms, codes[rows], np.float64)
             for total, stage in zip(found, self.stages, strict=True):
                 total[rows] = _sum(stage, columns, total[rows].shape)
         yield from found
 
 
-def fit_curves(data: Residuals, wanted: Sequence[bool] = (True, True, True)) -> CurveParts:
+def fit_curves(
+    data: Residuals, wanted: Sequence[bool] = (True, True, True), moments: CurveMoments | None = None
+) -> CurveParts:
     """Straight lines, curves, and curves with surfaces over the pairs of features that act together.
 
     Lines share one variance: many small slopes count together. Curves have one each; those that explain less than noise does are
@@ -70,122 +62,28 @@ def fit_curves(data: Residuals, wanted: Sequence[bool] = (True, True, True)) -> 
     Args:
         data: Outcomes without their mean and without what arms add for everybody.
         wanted: Which of the three to give, in this order.
+        moments: Of single features in `data`, where they are known.
     """
-    shapes = shapes_of(data.space, data.codes)
+    moments = moments or CurveMoments.of(data)
+    shapes = moments.shapes
     groups = data.design.columns.shape[1]
     noise = float(data.rest.var())
     if noise <= 0 or not any(map(len, shapes)):
         return CurveParts(shapes, ((),) * sum(wanted), groups)
-    moments = _Moments.of(data, shapes, [(f,) for f in range(len(shapes)) if len(shapes[f])])
-    lines = moments.lines(shapes, noise) if wanted[0] else ()
+    lines = moments.lines(noise) if wanted[0] else ()
     curves = moments.solve(moments.promising(noise), noise) if wanted[1] or wanted[2] else ()
     surfaces = []
     if wanted[2]:
-        spread = moments.spread(curves, len(shapes))
+        spread = moments.spread(curves)
         surfaces = _surfaces(data, CurveParts(shapes, (curves,), groups), spread, noise)
     paired = _with(data, shapes, curves, surfaces, noise) if surfaces else curves
     found = zip(wanted, (lines, curves, paired), strict=True)
     return CurveParts(shapes, tuple(stage for is_wanted, stage in found if is_wanted), groups)
 
 
-Group = tuple[Term, int]
-"""A term of one of the G functions."""
-
-
-@dataclass(frozen=True)
-class _Moments:
-    """Sums over members, by arm, of products of the terms' columns with each other and with the residuals.
-
-    Attributes:
-        terms: The terms.
-        at: Term to its columns.
-        rows: Shape (K, G): W minus its mean.
-        members: How many.
-        gram: Shape (K, columns, columns).
-        moment: Shape (K, columns).
-    """
-
-    terms: tuple[Term, ...]
-    at: dict[Term, Integers]
-    rows: Array
-    members: int
-    gram: Array
-    moment: Array
-
-    @classmethod
-    def of(cls, data: Residuals, shapes: Sequence[Shapes], terms: Sequence[Term]) -> _Moments:
-        at, width = {}, 0
-        for term in terms:
-            size = len(shapes[term[0]])
-            if len(term) == 2:
-                size = shapes[term[0]].broad.shape[1] * shapes[term[1]].broad.shape[1]
-            at[term], width = np.arange(width, width + size), width + size
-        arms = len(data.design.rows)
-        gram, moment = np.zeros((arms, width, width)), np.zeros((arms, width))
-        for chunk in _chunks(len(data.arm)):
-            arm, rest = data.arm[chunk], data.rest[chunk].astype(np.float32)
-            columns = _columns(shapes, terms, data.codes[chunk], np.float32)
-            joint = np.concatenate([columns[term] for term in terms], axis=1)
-            for k in range(arms):
-                here = joint[arm == k]
-                gram[k] += here.T @ here
-                moment[k] += here.T @ rest[arm == k]
-        return cls(tuple(terms), at, data.design.rows, len(data.arm), gram, moment)
-
-    def promising(self, noise: float) -> list[Group]:
-        """The groups that explain more than noise would, the best first."""
-        found = []
-        for g, weight in enumerate(self.rows.T):
-            gram = np.tensordot(weight**2, self.gram, axes=1)
-            moment = weight @ self.moment
-            for term, at in self.at.items():
-                block = gram[np.ix_(at, at)]
-                excess = float((moment[at] ** 2).sum()) / noise - float(np.trace(block))
-                found.append((excess / max(float(np.linalg.norm(block)), 1e-300), (term, g)))
-        best = sorted((each for each in found if each[0] > 0), key=lambda each: -each[0])
-        return [group for _, group in best[:_MOST_CURVES]]
-
-    def spread(self, stage: Stage, features: int) -> Array:
-        """Shape (G, features): the standard deviation over members of each feature's own part of each function."""
-        found = np.zeros((self.rows.shape[1], features))
-        gram = self.gram.sum(axis=0) / self.members
-        for term, coefficients in stage:
-            block = gram[np.ix_(self.at[term], self.at[term])]
-            found[:, term[0]] = np.sqrt(np.einsum("pg,pq,qg->g", coefficients, block, coefficients))
-        return found
-
-    def lines(self, shapes: Sequence[Shapes], noise: float) -> Stage:
-        """Straight lines of every feature and every function, all with one variance."""
-        straight = np.concatenate([self.at[term][list(shapes[term[0]].straight)] for term in self.terms])
-        function = np.repeat(np.arange(self.rows.shape[1]), len(straight))
-        at = np.tile(straight, self.rows.shape[1])
-        return self._stage(at, function, np.zeros(len(at), dtype=np.int64), noise)
-
-    def solve(self, groups: Sequence[Group], noise: float) -> Stage:
-        """The terms that are not 0 among these groups."""
-        if not groups:
-            return ()
-        at = np.concatenate([self.at[term] for term, _ in groups])
-        sizes = [len(self.at[term]) for term, _ in groups]
-        function = np.repeat([g for _, g in groups], sizes)
-        return self._stage(at, function, np.repeat(np.arange(len(groups)), sizes), noise)
-
-    def _stage(self, at: Integers, function: Integers, group: Integers, noise: float) -> Stage:
-        """The terms that are not 0, from coefficients of these columns of these functions."""
-        gram, moment = np.zeros((len(at), len(at))), np.zeros(len(at))
-        for row, squares, products_ in zip(self.rows, self.gram, self.moment, strict=True):
-            weight = row[function]
-            gram += np.outer(weight, weight) * squares[np.ix_(at, at)]
-            moment += weight * products_[at]
-        coefficients = np.zeros((self.gram.shape[1], self.rows.shape[1]))
-        coefficients[at, function] = grouped_ridge(gram, moment, group, noise)
-        of_terms = ((term, coefficients[self.at[term]]) for term in self.terms)
-        return tuple((term, each) for term, each in of_terms if each.any())
-
-
 def _with(
     data: Residuals,
-    shapes: Sequence[Shapes],
+    shapes: tuple[Shapes, ...],
     curves: Stage,
     surfaces: Sequence[Group],
     noise: float,
@@ -193,7 +91,7 @@ def _with(
     """Curves and surfaces, all learned together."""
     groups = [(term, int(g)) for term, found in curves for g in np.flatnonzero(found.any(axis=0))]
     terms = [term for term, _ in curves] + sorted({term for term, _ in surfaces})
-    return _Moments.of(data, shapes, terms).solve([*groups, *surfaces], noise)
+    return CurveMoments.of(data, shapes, terms).solve([*groups, *surfaces], noise)
 
 
 def _surfaces(data: Residuals, curves: CurveParts, spread: Array, noise: float) -> list[Group]:
@@ -241,12 +139,12 @@ def _product_statistics(data: Residuals, curves: CurveParts, features: Sequence[
     shapes, weights = curves.shapes, data.design.rows
     width = sum(shapes[f].broad.shape[1] for f in features)
     terms = [*((f,) for f in features), *(term for term, _ in curves.stages[0])]
-    members = min(len(data.arm), max(_CHUNK, _PRODUCTS // width**2))
+    members = min(len(data.arm), max(CHUNK, _PRODUCTS // width**2))
     moment = np.zeros((weights.shape[1], width, width))
     squares = np.zeros((width, width))
-    for chunk in _chunks(members):
+    for chunk in chunks(members):
         arm = data.arm[chunk]
-        columns = _columns(shapes, terms, data.codes[chunk], np.float32)
+        columns = columns_of(shapes, terms, data.codes[chunk], np.float32)
         weight = weights[arm]
         rest = data.rest[chunk] - (weight * _sum(curves.stages[0], columns, weight.shape)).sum(axis=1)
         broad = np.concatenate([shapes[f].broad_of(columns[f,]) for f in features], axis=1)
@@ -264,19 +162,3 @@ def _sum(stage: Stage, columns: Mapping[Term, Columns], shape: tuple[int, ...]) 
     for term, coefficients in stage:
         total += columns[term] @ coefficients
     return total
-
-
-def _columns(
-    shapes: Sequence[Shapes], terms: Any, codes: Array, kind: type[np.floating[Any]]
-) -> dict[Term, Columns]:
-    """The columns of each term for some members."""
-    single = {f: shapes[f].columns(codes[:, f], kind) for f in sorted({f for term in terms for f in term})}
-    broad = {f: shapes[f].broad_of(single[f]) for term in terms if len(term) == 2 for f in term}
-    return {
-        term: single[term[0]] if len(term) == 1 else products(broad[term[0]], broad[term[1]])
-        for term in terms
-    }
-
-
-def _chunks(members: int) -> list[slice]:
-    return [slice(at, min(at + _CHUNK, members)) for at in range(0, max(members, 1), _CHUNK)]

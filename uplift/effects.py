@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from uplift.curve_basis import shapes_of
+from uplift.curve_moments import CurveMoments
 from uplift.curves import CurveParts, fit_curves
 from uplift.features import Array
 from uplift.residuals import ArmDesign, Residuals
@@ -129,10 +131,14 @@ def _weighed_by_halves(departures: Residuals, half: NDArray[np.bool_]) -> tuple[
 def _weighed_by_first(departures: Residuals) -> tuple[Candidates, Array]:
     """The same where trees are those of the members who do not weigh."""
     judges, others = departures.rows(slice(JUDGES)), departures.rows(slice(JUDGES, None))
-    fitted = _candidates(others)
+    shapes = shapes_of(departures.space, departures.codes)
+    known = CurveMoments.of(others, shapes)
+    fitted = _candidates(others, moments=known)
     weights = _weights(_predicted(fitted, judges), judges.rest)
     curves, *trees = np.split(weights > 0, np.cumsum(_KINDS)[:-1])
-    found: list[BoostedParts | CurveParts] = [fit_curves(departures, curves.tolist())] if curves.any() else []
+    found: list[BoostedParts | CurveParts] = []
+    if curves.any():
+        found.append(fit_curves(departures, curves.tolist(), CurveMoments.of(judges, shapes) + known))
     for candidate, chosen in zip(fitted[1:], trees, strict=True):
         if chosen.any() and isinstance(candidate, BoostedParts):
             rounds = tuple(np.array(candidate.rounds)[chosen].tolist())
@@ -167,13 +173,15 @@ def _weights(columns: Array, rest: Array) -> Array:
     return np.asarray(found)
 
 
-def _candidates(data: Residuals, weights: Array | None = None) -> Candidates:
-    """Every candidate, or those with a weight above 0."""
+def _candidates(
+    data: Residuals, weights: Array | None = None, moments: CurveMoments | None = None
+) -> Candidates:
+    """Every candidate, or those with a weight above 0; `moments` as in `fit_curves`."""
     wanted = np.ones(sum(_KINDS), dtype=bool) if weights is None else weights > 0
     curves, greedy, random = np.split(wanted, np.cumsum(_KINDS)[:-1])
     found: list[BoostedParts | CurveParts] = []
     if curves.any():
-        found.append(fit_curves(data, curves.tolist()))
+        found.append(fit_curves(data, curves.tolist(), moments))
     data = data.rows(slice(GROWN_ON))
     columns = _columns(data) if greedy.any() or random.any() else None
     for chosen, every, at_random in ((greedy, _GREEDY_ROUNDS, False), (random, _RANDOM_ROUNDS, True)):

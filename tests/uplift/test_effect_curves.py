@@ -9,6 +9,8 @@ from scipy.stats import multivariate_normal
 
 from tests.uplift.simulated import space
 from tests.uplift.test_stacked_effects import ARMS
+from uplift.curve_basis import shapes_of
+from uplift.curve_moments import CurveMoments
 from uplift.curves import fit_curves
 from uplift.grouped_ridge import grouped_ridge
 from uplift.residuals import ArmDesign, Residuals
@@ -127,3 +129,14 @@ def test_a_group_of_noise_is_drawn_to_zero_and_leaves_the_others() -> None:
     found = grouped_ridge(x.T @ x, moment, np.repeat([0, 1], 6), 1.0)
     assert np.abs(found[6:]).max() < 0.01
     assert found[:6] == pytest.approx(moment[:6], rel=0.05)
+
+
+def test_curves_of_members_in_two_parts_are_those_of_all() -> None:
+    codes = columns(5)
+    data, _ = residuals(0.4 * np.cos(2 * codes[:, 2]) + 0.2 * codes[:, 3], codes, 5)
+    shapes = shapes_of(data.space, data.codes)
+    few, others = (CurveMoments.of(data.rows(part), shapes) for part in (slice(7_000), slice(7_000, None)))
+    whole, joined = fit_curves(data), fit_curves(data, moments=few + others)
+    for of_all, of_both in zip(whole.parts(codes), joined.parts(codes), strict=True):
+        assert of_all.std() > 0.03
+        np.testing.assert_allclose(of_both, of_all, atol=1e-4)
