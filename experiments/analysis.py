@@ -13,7 +13,7 @@ from experiments.decision.conclusion import Lock, conclude
 from experiments.decision.look_ledger import LookBook, LookLedger
 from experiments.decision.looks import Look, NotDue, find_look
 from experiments.decision.sentences import Sentences
-from experiments.definition.goals import FixedLooks
+from experiments.definition.design import FixedLooks
 from experiments.documents.analysis import Analysis, HealthCheck
 from experiments.experiment import Experiment
 from experiments.health.health import examine

@@ -19,8 +19,8 @@ from experiments.decision.look_ledger import LookLedger
 from experiments.decision.looks import Look, look_already_taken
 from experiments.decision.obstacles import find_obstacle
 from experiments.decision.sentences import Sentences
+from experiments.definition.design import FixedLooks
 from experiments.definition.errors import InputError, RefusedError
-from experiments.definition.goals import FixedLooks
 from experiments.documents.analysis import GuardrailResult, Reason
 from experiments.experiment import Experiment
 from experiments.health.health import examine

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time
 
 from experiments.assignment.locked import differing_keys, refuse_changes
-from experiments.definition.audience import ClosedArm
+from experiments.definition.assignment import ClosedArm
 from experiments.definition.errors import InputError, OutsideError
 from experiments.definition.lock import canonical_json
 from experiments.definition.model import Definition

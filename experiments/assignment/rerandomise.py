@@ -13,7 +13,7 @@ from sqlglot import exp
 from experiments.assignment.draw import Draw
 from experiments.assignment.entering import ENTERING
 from experiments.audience.audience import Audience
-from experiments.definition.audience import Rerandomise
+from experiments.definition.assignment import Rerandomise
 from experiments.definition.errors import OutsideError
 from experiments.engines.protocol import Engine
 from experiments.experiment import Experiment

@@ -14,8 +14,8 @@ from experiments.assignment.draws import purpose_hash, slot
 from experiments.audience.as_of import local_midnight
 from experiments.audience.audience import snapshot_of
 from experiments.definition.arms import Arm
-from experiments.definition.audience import Send
 from experiments.definition.model import Definition
+from experiments.definition.send import Send
 from experiments.engines.protocol import Engine
 from experiments.experiment import Experiment
 from experiments.queries import column, named, number, relation, when

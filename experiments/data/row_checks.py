@@ -14,8 +14,9 @@ from experiments.data.value_checks import check_values
 from experiments.definition.errors import Fault
 from experiments.definition.metrics import BinaryMetric, CountMetric, MeasuredMetric, SumMetric
 from experiments.definition.model import MEMBERS
+from experiments.definition.sources import ROW_NUMBER
 from experiments.definition.suggest import choose
-from experiments.engines.protocol import ROW_NUMBER, ReadsInOrder
+from experiments.engines.protocol import ReadsInOrder
 from experiments.experiment import Experiment
 from experiments.queries import column, count_where, fetch_rows, is_null, named, when
 

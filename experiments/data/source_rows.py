@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 from sqlglot import exp
 
 from experiments.data.source_table import SourceTable
-from experiments.definition.audience import Source
 from experiments.definition.expressions import Expression
 from experiments.definition.model import Definition
+from experiments.definition.sources import Source
 from experiments.engines.protocol import ColumnType, Engine, ShiftsClocks
 from experiments.engines.translate import kind_of, translate
 from experiments.queries import column, number, relation

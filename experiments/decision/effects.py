@@ -10,7 +10,8 @@ from itertools import combinations
 from experiments.decision.contrasts import Contrasts
 from experiments.decision.family import Contrast, Family, Interval
 from experiments.definition.arms import CONTROL
-from experiments.definition.goals import Correction, Goals
+from experiments.definition.design import Correction
+from experiments.definition.goals import Goals
 from experiments.definition.model import Definition
 from experiments.documents.analysis import Effect, Role
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from experiments.definition.goals import Correction
+from experiments.definition.design import Correction
 from experiments.inference.comparison import Alternative, Comparison
 from experiments.inference.corrections import adjust, interval_level
 from experiments.inference.dunnett import dunnett_adjust, dunnett_critical, loadings

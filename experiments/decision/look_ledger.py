@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from experiments.definition.design import GroupSequentialLooks
 from experiments.definition.errors import InputError, OutsideError
-from experiments.definition.goals import GroupSequentialLooks
 from experiments.definition.model import Definition
 from experiments.documents.analysis import LookTaken
 from experiments.documents.storage import read_document, to_json

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from experiments.assignment.entry import is_entry_over
 from experiments.decision.look_ledger import LookBook, LookPlan
-from experiments.definition.goals import FixedLooks, GroupSequentialLooks
+from experiments.definition.design import FixedLooks, GroupSequentialLooks
 from experiments.definition.model import Definition
 from experiments.documents.analysis import LookTaken
 from experiments.inference.always_valid import ConfidenceSequence

@@ -11,7 +11,7 @@ from experiments.decision.effects import overall_family, segment_family
 from experiments.decision.eligibility import goodness
 from experiments.decision.sentences import Sentences
 from experiments.definition.arms import CONTROL
-from experiments.definition.goals import Pick
+from experiments.definition.decision import Pick
 from experiments.definition.model import Definition
 from experiments.documents.analysis import Reason
 from experiments.inference.corrections import adjust

@@ -1,21 +1,19 @@
-"""Who may enter: data sources, features as of the snapshot, eligibility, contact caps, segments, the draw and the send."""
+"""Who may enter: eligibility, contact caps and segments, by what was known before the snapshot."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date, time
+from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from experiments.definition.block import Block, ColumnName, Probability, Slug
-from experiments.definition.contact_policy import ContactCap, ContactKind, ContactPolicy
+from experiments.definition.block import Block, ColumnName, Slug
+from experiments.definition.contact_policy import ContactCap, ContactPolicy
 from experiments.definition.errors import BadValueError
 from experiments.definition.expressions import OTHERWISE, Expression
 from experiments.definition.origin import KeyPath
 from experiments.definition.segment_grid import SegmentGrid, is_one_of, segments_of, values_of
-
-ROW_NUMBER = "row_number"
 
 SEGMENT = "segment"
 """What strata, covariates and policies call the member's segment."""
@@ -23,19 +21,6 @@ SEGMENT = "segment"
 DAILY = "daily"
 
 _LIKE_OTHERWISE = frozenset({OTHERWISE, "else", "default", "rest", "others"})
-
-
-class Source(Block):
-    """A table of the data: a file relative to the definition, an absolute path, or a table of the engine."""
-
-    table: str = Field(min_length=1)
-    """A file (.csv, .csv.gz, .parquet) relative to the file in which it is named, an absolute path, or a table of the engine."""
-    key: ColumnName
-    """The column with the member's key; `row_number` numbers the rows of one file from 1."""
-    time: ColumnName | None = None
-    """When the event happened; a source with a time is an event source."""
-    event_id: ColumnName | None = None
-    """The column that tells a member's events from each other, such as the number of an order line; rows of one id are repeats."""
 
 
 def _when(value: object) -> object:
@@ -139,87 +124,3 @@ class Audience(Block):
         for place, segment in enumerate(self.segments if self.segment_grid is None else ()):
             if isinstance(segment.when, Expression):
                 yield ("audience", "segments", place, "when"), segment.when
-
-
-def _label(value: object) -> object:
-    """Data say `true` and `1` where YAML reads a boolean and a number."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, int) else value
-
-
-Label = Annotated[str, BeforeValidator(_label), WithJsonSchema({"type": ["string", "integer", "boolean"]})]
-"""A value of a column, as text."""
-
-
-class Rerandomise(Block):
-    """Draw the first batch again until the arms are alike on covariates."""
-
-    covariates: tuple[str, ...] = Field(min_length=1)
-    """What arms are to be alike on; each stands in `design.covariates` too, so that inference knows of it."""
-    accept: Probability = 0.1
-    """About this part of all draws is alike enough."""
-    max_draws: int = Field(default=100, ge=1, le=10_000)
-    """So many draws are made at most."""
-
-
-class ClosedArm(Block):
-    """An arm that is closed in the middle of the test: nobody who is planned from that day on is sent to."""
-
-    arm: str
-    """The offer's id."""
-    from_: date = Field(alias="from")
-    """The first day, local, of which nobody is sent to; not before the day on which `assign` records it."""
-
-
-class Assignment(Block):
-    """How arms are drawn, or where the arms that another system drew are read."""
-
-    method: Literal["stratified", "hash", "recorded"]
-    """`stratified` and `hash` draw arms; `recorded` reads them."""
-    strata: tuple[str, ...] = ()
-    """Features, columns of members, or `segment`, within which arms are drawn."""
-    salt: str | None = Field(default=None, min_length=1)
-    """What draws the arms; the id when absent."""
-    sample_size: int | None = Field(default=None, gt=0)
-    """So many eligible members are assigned; all when absent."""
-    rerandomise: Rerandomise | None = None
-    """Draw again until the arms are alike on covariates; drawn once when absent."""
-    closed: tuple[ClosedArm, ...] | None = Field(default=None, min_length=1)
-    """Arms that are closed in the middle of the test; entries may be added after the lock, and none be changed."""
-    from_: str | None = Field(default=None, alias="from")
-    """The source with the recorded arms."""
-    column: ColumnName | None = None
-    """The column with the recorded arms."""
-    values: Mapping[str, Label] | None = None
-    """Arm to its label in the column, where they differ."""
-
-
-def _clock(value: object) -> object:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        raise BadValueError(f"{value} is not a time of day", 'write it in quotes, such as "09:00"')
-    return value
-
-
-def _whole_minute(value: time) -> time:
-    if value.tzinfo is not None or value.second or value.microsecond:
-        raise BadValueError(f"{value} is not a whole minute of the local day", 'write HH:MM, such as "09:00"')
-    return value
-
-
-Clock = Annotated[time, BeforeValidator(_clock), AfterValidator(_whole_minute)]
-
-
-class Send(Block):
-    """The days and the hours (from, until) in which messages may go out; control members are planned too."""
-
-    days: tuple[date, ...] = Field(default=(), min_length=1)
-    """The days on which messages may go out, in order."""
-    after_days: int | None = Field(default=None, ge=0, le=366)
-    """Instead of `days`, for `snapshot: daily`: so many days after the day on which the member entered."""
-    hours: tuple[Clock, Clock] = (time(9), time(20))
-    """From (inclusive) and until (exclusive)."""
-    kind: ContactKind | None = None
-    """What the messages are: `care`, or `marketing` when absent."""
-    quiet_hours: tuple[Clock, Clock] | None = None
-    """No marketing SMS goes out from (inclusive) until (exclusive); 21:00 to 08:00 when absent."""

@@ -9,15 +9,20 @@ from typing import Any, NamedTuple, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from experiments.definition.arms import Arms
-from experiments.definition.audience import Assignment, Audience, Send, Source
+from experiments.definition.assignment import Assignment
+from experiments.definition.audience import Audience
+from experiments.definition.decision import Decision
 from experiments.definition.delivery import Delivery
+from experiments.definition.design import Design
 from experiments.definition.features import Feature
-from experiments.definition.goals import Decision, Design, Goals
+from experiments.definition.goals import Goals
 from experiments.definition.holdout import Holdout
 from experiments.definition.metrics import FormulaMetric, Metric, RatioMetric
 from experiments.definition.model import MEMBERS, Definition
 from experiments.definition.origin import KeyPath
 from experiments.definition.policy import Rollout, Uplift
+from experiments.definition.send import Send
+from experiments.definition.sources import Source
 
 
 class Problem(NamedTuple):

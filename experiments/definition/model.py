@@ -9,17 +9,22 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, PrivateAttr
 
 from experiments.definition.arms import Arm, Arms
-from experiments.definition.audience import Assignment, Audience, Send, Source
+from experiments.definition.assignment import Assignment
+from experiments.definition.audience import Audience
 from experiments.definition.block import Block, Name, Slug
 from experiments.definition.contact_policy import ContactKind
+from experiments.definition.decision import Decision
 from experiments.definition.delivery import Delivery
+from experiments.definition.design import Design
 from experiments.definition.features import Feature
-from experiments.definition.goals import Decision, Design, Goals
+from experiments.definition.goals import Goals
 from experiments.definition.holdout import Holdout
 from experiments.definition.metrics import BinaryMetric, CountMetric, Metric, SumMetric
 from experiments.definition.origin import Origin
 from experiments.definition.policy import Rollout, Tracking, Uplift
 from experiments.definition.scenario import Scenario
+from experiments.definition.send import Send
+from experiments.definition.sources import Source
 
 MEMBERS = "members"
 """The data source with one row for each member."""

@@ -10,7 +10,8 @@ from typing import Literal
 
 from experiments.decision.guardrails import LEVEL, signed_limit
 from experiments.definition.arms import CONTROL, Arm
-from experiments.definition.goals import AlwaysValidLooks, FixedLooks, GroupSequentialLooks, Guardrail
+from experiments.definition.design import AlwaysValidLooks, FixedLooks, GroupSequentialLooks
+from experiments.definition.goals import Guardrail
 from experiments.definition.model import Definition
 from experiments.design.history import Past
 from experiments.documents.design import ArmPower, GuardrailPower, PlannedLook

@@ -18,9 +18,10 @@ from sqlglot import exp
 
 from experiments.definition.errors import InputError, OutsideError
 from experiments.definition.origin import FILE_ENDINGS
+from experiments.definition.sources import ROW_NUMBER
 from experiments.engines.csv_header import check_header
 from experiments.engines.duckdb_builders import DuckDBBuilders
-from experiments.engines.protocol import ROW_NUMBER, ColumnType
+from experiments.engines.protocol import ColumnType
 from experiments.engines.spill import SpillFolder
 from experiments.engines.whole_file import whole_file
 

@@ -16,6 +16,7 @@ from sqlglot import exp
 
 from experiments.definition.errors import InputError
 from experiments.definition.origin import FILE_ENDINGS
+from experiments.definition.sources import ROW_NUMBER
 from experiments.engines.duckdb import DuckDBEngine
 from experiments.engines.postgresql_builders import PostgreSQLBuilders, by_bytes
 from experiments.engines.postgresql_copy import (
@@ -30,7 +31,7 @@ from experiments.engines.postgresql_copy import (
 from experiments.engines.postgresql_session import Session, in_our_words, open_session
 from experiments.engines.postgresql_sql import fitted, postgresql_sql
 from experiments.engines.postgresql_tables import PostgreSQLTables
-from experiments.engines.protocol import ROW_NUMBER, ColumnType
+from experiments.engines.protocol import ColumnType
 from experiments.engines.whole_file import whole_file
 
 if TYPE_CHECKING:

@@ -45,10 +45,6 @@ class ColumnType(Enum):
         return self in {ColumnType.DATE, ColumnType.TIMESTAMP, ColumnType.INSTANT}
 
 
-ROW_NUMBER = "row_number"
-"""The key of a file without one, and the column that numbers its rows."""
-
-
 class Engine(Protocol):
     """A connection to one engine, in one session whose time zone is UTC; close it when done.
 

@@ -21,7 +21,8 @@ from sqlglot import exp
 
 from experiments.definition.errors import InputError, OutsideError
 from experiments.definition.origin import FILE_ENDINGS
-from experiments.engines.protocol import ROW_NUMBER, ColumnType
+from experiments.definition.sources import ROW_NUMBER
+from experiments.engines.protocol import ColumnType
 from experiments.engines.spark_builders import SparkBuilders, rendered
 from experiments.engines.spark_errors import in_our_words, quiet
 from experiments.engines.spark_session import Master, Session, require_session

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.definition.goals import Design, GroupSequentialLooks
+from experiments.definition.design import Design, GroupSequentialLooks
 from experiments.definition.metrics import CountMetric, SumMetric
 from experiments.definition.model import Definition
 

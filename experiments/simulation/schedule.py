@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from experiments.decision.look_ledger import LookPlan
 from experiments.decision.looks import Look
-from experiments.definition.goals import FixedLooks, GroupSequentialLooks
+from experiments.definition.design import FixedLooks, GroupSequentialLooks
 from experiments.definition.model import Definition
 from experiments.simulation.remeasure import Remeasure
 from experiments.simulation.sample import MemberSample

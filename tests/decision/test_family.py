@@ -10,7 +10,7 @@ from decision.campaign import Campaign, Did, define
 from experiments.decision.contrasts import Contrasts
 from experiments.decision.effects import effect_rows, estimate_effects, overall_family, segment_family
 from experiments.decision.family import Contrast, Family
-from experiments.definition.goals import Correction
+from experiments.definition.design import Correction
 from experiments.inference.proportions import compare_proportions
 from experiments.inference.score import TwoByTwo
 

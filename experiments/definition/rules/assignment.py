@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from experiments.definition.arms import Arms
-from experiments.definition.audience import SEGMENT, Assignment, Audience, Send
+from experiments.definition.assignment import Assignment
+from experiments.definition.audience import SEGMENT, Audience
 from experiments.definition.draft import Draft, Problem
 from experiments.definition.origin import KeyPath
 from experiments.definition.rules.sources import unknown_source
+from experiments.definition.send import Send
 from experiments.definition.suggest import choose, nearest
 
 

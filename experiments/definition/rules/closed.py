@@ -9,8 +9,8 @@ from datetime import date
 from pydantic import TypeAdapter
 
 from experiments.definition.arms import CONTROL
+from experiments.definition.design import FixedLooks
 from experiments.definition.draft import Draft, Problem
-from experiments.definition.goals import FixedLooks
 from experiments.definition.origin import KeyPath
 from experiments.definition.suggest import choose
 

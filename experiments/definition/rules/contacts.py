@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import time
 
-from experiments.definition.audience import Send
 from experiments.definition.contact_policy import CONTACTS, ContactPolicy
 from experiments.definition.draft import Draft, Problem
 from experiments.definition.features import stage_names
 from experiments.definition.origin import KeyPath
+from experiments.definition.send import Send
 from experiments.definition.suggest import choose
 
 SMS = "sms"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from experiments.definition.design import Design, FixedLooks, GroupSequentialLooks
 from experiments.definition.draft import Draft, Problem
-from experiments.definition.goals import Design, FixedLooks, Goals, GroupSequentialLooks, Guardrail
+from experiments.definition.goals import Goals, Guardrail
 from experiments.definition.metrics import BinaryMetric, RatioMetric
 from experiments.definition.origin import KeyPath
 from experiments.definition.rules.metrics import unknown_metric

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from experiments.definition.audience import ROW_NUMBER
 from experiments.definition.draft import Draft, Problem
 from experiments.definition.model import MEMBERS
 from experiments.definition.origin import KeyPath
+from experiments.definition.sources import ROW_NUMBER
 from experiments.definition.suggest import choose
 
 
