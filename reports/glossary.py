@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from experiments.definition.units import money_metrics
 from experiments.documents.analysis import Analysis
 from experiments.documents.assignment import Assignment
 from experiments.documents.design import Design
 from reports.narrator import Narrator
-from reports.units import money_metrics
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from experiments.definition.goals import Guardrail
 from experiments.definition.model import Definition
+from experiments.definition.units import Unit, unit_of
 from experiments.documents.analysis import Effect
 from experiments.experiment import Experiment
 from experiments.inference.look_names import ALWAYS_VALID, GROUP_SEQUENTIAL
 from experiments.language import Words
 from experiments.numbers import Numbers, decimals
 from reports.tables import Cell, absent
-from reports.units import Unit, unit_of
 
 PACKAGE = "reports"
 PER = 1000
@@ -170,19 +170,20 @@ class Narrator:
         high: float | None = None,
         *,
         why: str,
+        metric: str | None = None,
         sign: bool = False,
     ) -> Cell:
-        """An amount of money over a whole arm, in whole units from a thousand on, with its interval below."""
+        """A sum over a whole arm, of money or in the unit of `metric`, in whole units from a thousand on; its interval below."""
         if value is None:
             return absent(why)
         largest = max(abs(figure) for figure in (value, low, high) if figure is not None)
         places = 0 if largest >= PER else None
-        text = self.numbers.money(value, places, sign=sign)
+        is_money = metric is None or self.unit(metric) == "money"
+        written = self.numbers.money if is_money else self.numbers.number
+        text = written(value, places, sign=sign)
         if low is None or high is None:
             return Cell(text)
-        return Cell(
-            text, self.numbers.interval(*(self.numbers.money(end, places, sign=sign) for end in (low, high)))
-        )
+        return Cell(text, self.numbers.interval(*(written(end, places, sign=sign) for end in (low, high))))
 
     def p_cell(self, value: float | None, why: str) -> Cell:
         """A p-value, or why there is none."""

@@ -17,11 +17,12 @@ def rollout_sentences(rollout: Rollout) -> tuple[str, ...]:
 
 
 def budget_curves(narrator: Narrator, rollout: Rollout) -> tuple[Curve, ...]:
-    """Expected profit against the cost bound, the budget marked; none where there is no budget."""
+    """The expected value metric against the cost bound, the budget marked; none where there is no budget."""
     if rollout.budget is None or not rollout.budget_curve:
         return ()
-    numbers = narrator.numbers
-    budget = numbers.money(rollout.budget, 0)
+    metric = narrator.definition.goals.value_metric
+    name, why = narrator.metric(metric), narrator.say("why.no_forecast")
+    budget = narrator.numbers.money(rollout.budget, 0)
     points = [
         (each.cost_bound, each.expected_profit)
         for place, each in enumerate(rollout.budget_curve)
@@ -29,13 +30,16 @@ def budget_curves(narrator: Narrator, rollout: Rollout) -> tuple[Curve, ...]:
     ]
     curve = Curve(
         name="curve-budget",
-        title=narrator.say("chart.budget"),
+        title=narrator.say("chart.budget", metric=name),
         summary=narrator.say(
-            "chart.budget_summary", budget=budget, profit=numbers.money(rollout.expected_profit, 0)
+            "chart.budget_summary",
+            metric=name,
+            budget=budget,
+            value=narrator.total(rollout.expected_profit, metric=metric, why=why).text,
         ),
         points=points,
-        x_tick=lambda value: numbers.money(value, 0),
-        y_tick=lambda value: numbers.money(value, 0),
+        x_tick=lambda value: narrator.numbers.money(value, 0),
+        y_tick=lambda value: narrator.total(value, metric=metric, why=why).text,
         x_title=narrator.say("rollout.cost_bound"),
         at=(rollout.budget, f"{narrator.say('rollout.budget')} {budget}"),
     )
@@ -60,13 +64,13 @@ def limits_table(narrator: Narrator, rollout: Rollout) -> Table:
 
 
 def _limit_row(narrator: Narrator, limit: LimitUse) -> Row:
-    numbers = narrator.numbers
+    numbers, metric = narrator.numbers, narrator.definition.goals.value_metric
     return row(
         [
             words(limit.name),
             words(numbers.count(limit.most)),
             words(numbers.count(limit.used)),
-            words(numbers.money(limit.shadow_price)),
+            narrator.total(limit.shadow_price, metric=metric, why=narrator.say("why.no_shadow_price")),
         ]
     )
 
@@ -111,16 +115,16 @@ def _local(narrator: Narrator, moment: str) -> str:
 
 
 def rollout_table(narrator: Narrator, rollout: Rollout) -> Table:
-    """Members, expected profit and expected cost of each offer of the rollout."""
-    say = narrator.say
+    """Members, the expected value metric and the expected cost of each offer of the rollout."""
+    say, metric = narrator.say, narrator.metric(narrator.definition.goals.value_metric)
     return Table(
         name="rollout",
         title=say("rollout.title"),
-        about=say("rollout.about"),
+        about=say("rollout.about", metric=metric),
         columns=(
             Column(say("column.offer"), align="left"),
             Column(say("column.members")),
-            Column(say("column.expected_profit")),
+            Column(say("column.expected_value", metric=metric)),
             Column(say("column.expected_cost")),
         ),
         rows=tuple(_rollout_row(narrator, offer) for offer in rollout.offers),
@@ -133,7 +137,7 @@ def _rollout_row(narrator: Narrator, offer: Offer) -> Row:
         [
             narrator.arm_cell(offer.arm),
             words(narrator.numbers.count(offer.members)),
-            narrator.total(offer.expected_profit, why=why),
+            narrator.total(offer.expected_profit, metric=narrator.definition.goals.value_metric, why=why),
             narrator.total(offer.expected_cost, why=why),
         ]
     )
@@ -152,10 +156,10 @@ def _class_cell(narrator: Narrator, found: RolloutClass) -> Cell:
 def rollout_summary_table(narrator: Narrator, rollout: Rollout) -> Table:
     """The rollout's figures, one a line."""
     say, numbers = narrator.say, narrator.numbers
-    why = say("why.no_forecast")
-    shadow = absent(say("why.no_shadow_price"))
-    if rollout.shadow_price is not None:
-        shadow = Cell(numbers.money(rollout.shadow_price))
+    metric, why = narrator.definition.goals.value_metric, say("why.no_forecast")
+    name = narrator.metric(metric)
+    shadow = narrator.total(rollout.shadow_price, metric=metric, why=say("why.no_shadow_price"))
+    expected = narrator.total(rollout.expected_profit, rollout.low, rollout.high, metric=metric, why=why)
     lines = (
         ("members", words(numbers.count(rollout.members))),
         ("holdout", words(numbers.count(rollout.holdout))),
@@ -165,15 +169,15 @@ def rollout_summary_table(narrator: Narrator, rollout: Rollout) -> Table:
         ("budget", narrator.total(rollout.budget, why=say("why.no_budget"))),
         ("cost_bound", narrator.total(rollout.cost_bound, why=why)),
         ("shadow_price", shadow),
-        ("expected_profit", narrator.total(rollout.expected_profit, rollout.low, rollout.high, why=why)),
+        ("expected_value", expected),
     )
     return Table(
         name="rollout_summary",
         title=say("rollout.summary_title"),
-        about=say("rollout.summary_about"),
+        about=say("rollout.summary_about", metric=name),
         columns=(Column(say("column.figure"), align="left"), Column(say("column.planned"))),
         rows=tuple(
-            row([words(say(f"rollout.{code}")), cell], strong=code == "expected_profit")
+            row([words(say(f"rollout.{code}", metric=name)), cell], strong=code == "expected_value")
             for code, cell in lines
         ),
     )

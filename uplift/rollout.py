@@ -95,8 +95,8 @@ def rollout(experiment: Experiment, *, accept_unclear: bool = False) -> Rollout:
         *_barred(experiment, offers),
         *_followed(experiment, offers, analysis),
         *_nobody_offered(experiment, drawn),
-        *money_reasons(experiment, plan),
-        *(told_mix(experiment, drawn.classes, mix) if is_other else ()),
+        *money_reasons(experiment, plan, metric),
+        *(told_mix(experiment, drawn.classes, mix, metric) if is_other else ()),
         *told_unclear(experiment, ramp.gate),
     )
     document = work.document(drawn, plan, {"ledger": ledger_path(experiment), **lists})

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from experiments.decision.sentences import Sentences
 from experiments.definition.errors import RefusedError
 from experiments.definition.policy import Rollout as Settings
 from experiments.documents.analysis import Reason
 from experiments.documents.storage import read_document, to_json
 from experiments.experiment import Experiment
 from experiments.files import write_whole
-from experiments.numbers import Numbers
 from uplift.budget import Plan, Problem
 from uplift.documents import BudgetPoint, LimitUse, MoreBudget, RolloutPlan
 from uplift.forecast import expected_profit
@@ -59,20 +59,19 @@ def read_plan(experiment: Experiment, settings: Settings) -> RolloutPlan:
     return found
 
 
-def money_reasons(experiment: Experiment, plan: RolloutPlan) -> tuple[Reason, ...]:
-    """What more budget would bring, and which limits bind, in a sentence each."""
-    say, numbers = (
-        experiment.words.say,
-        Numbers(experiment.words.language, experiment.definition.currency),
-    )
+def money_reasons(experiment: Experiment, plan: RolloutPlan, metric: str) -> tuple[Reason, ...]:
+    """What more budget would bring of the value metric, and which limits bind, in a sentence each."""
+    sentences = Sentences(experiment.definition, experiment.words, experiment.arguments)
+    say, numbers = experiment.words.say, sentences.numbers
     told = []
     more, binding = plan.more_budget, [limit for limit in plan.limits if limit.shadow_price > 0]
     if more is not None and more.expected_profit > 0:
         facts = {
             "amount": numbers.money(more.amount, 0),
-            "profit": numbers.money(more.expected_profit, 0),
+            "profit": sentences.total(metric, more.expected_profit),
             "members": numbers.count(more.members),
-            "each": numbers.money(more.expected_profit / more.amount),
+            "each": sentences.total(metric, more.expected_profit / more.amount),
+            "metric": metric,
         }
         told.append(Reason("more_budget", say(PACKAGE, "rollout.more_budget", **facts)))
     elif more is not None and plan.budget_curve[-1].cost_bound <= plan.settings["budget"]["amount"]:
@@ -86,7 +85,8 @@ def money_reasons(experiment: Experiment, plan: RolloutPlan) -> tuple[Reason, ..
         facts = {
             "name": limit.name,
             "used": numbers.count(limit.used),
-            "price": numbers.money(limit.shadow_price),
+            "price": sentences.total(metric, limit.shadow_price),
+            "metric": metric,
         }
         told.append(Reason("limit_binds", say(PACKAGE, "rollout.limit_binds", **facts)))
     return tuple(told)

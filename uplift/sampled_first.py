@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from experiments.assignment.sampled import classes_of_test, is_uneven, told_classes
+from experiments.decision.sentences import Sentences
 from experiments.documents.analysis import Reason
 from experiments.experiment import Experiment
-from experiments.numbers import Numbers
 from uplift.documents import OtherMix, RolloutClass
 
 _PACKAGE = "uplift"
@@ -35,7 +35,7 @@ def has_other_mix(experiment: Experiment, classes: Sequence[RolloutClass]) -> bo
 
 
 def told_mix(
-    experiment: Experiment, classes: Sequence[RolloutClass], mix: OtherMix | None
+    experiment: Experiment, classes: Sequence[RolloutClass], mix: OtherMix | None, metric: str
 ) -> tuple[Reason, ...]:
     """By how much the mix of a rollout's members differs from that of the test, and what that changes of its forecast.
 
@@ -43,11 +43,12 @@ def told_mix(
         experiment: The experiment.
         classes: Of the rollout, whose mix is another.
         mix: What it changes; None where that cannot be told.
+        metric: The value metric.
     """
     tested, members = classes_of_test(experiment), sum(each.members for each in classes)
     sampled = sum(each.sampled for each in tested)
-    numbers = Numbers(experiment.words.language, experiment.definition.currency)
-    say = experiment.words.say
+    sentences = Sentences(experiment.definition, experiment.words)
+    say, numbers = experiment.words.say, sentences.numbers
     text = say(
         _PACKAGE,
         "rollout.other_mix",
@@ -56,8 +57,9 @@ def told_mix(
     )
     if mix is None:
         return (Reason("other_mix", text),)
-    shift, low, high = (numbers.money(value, 0, sign=True) for value in (mix.shift, mix.low, mix.high))
-    weighed = [Reason("mix_weighed", say(_PACKAGE, "rollout.mix_weighed", shift=shift, low=low, high=high))]
+    shift, low, high = (sentences.total(metric, value, sign=True) for value in (mix.shift, mix.low, mix.high))
+    facts = {"metric": metric, "shift": shift, "low": low, "high": high}
+    weighed = [Reason("mix_weighed", say(_PACKAGE, "rollout.mix_weighed", **facts))]
     if mix.untold:
         told = say(_PACKAGE, "rollout.mix_untold", members=numbers.count(mix.untold))
         weighed.append(Reason("mix_untold", told))

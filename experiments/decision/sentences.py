@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 
-from experiments.definition.metrics import SumMetric
 from experiments.definition.model import Definition
+from experiments.definition.units import unit_of
 from experiments.documents.analysis import Reason
 from experiments.inference.comparison import Comparison
 from experiments.language import Words
-from experiments.money.value_formula import value_formula
 from experiments.numbers import Numbers
 
 PACKAGE = "experiments"
@@ -21,7 +19,7 @@ PACKAGE = "experiments"
 class Sentences:
     """What the decision says.
 
-    A rate reads as a percentage and its differences in points, an amount of the value formula in the definition's
+    A rate reads as a percentage and its differences in points, money (see `definition.units`) in the definition's
     currency, everything else as a plain number.
 
     Attributes:
@@ -73,6 +71,12 @@ class Sentences:
         if self._is_rate(metric):
             return self.numbers.share(value, _places_of_rate(value))
         return self.amount(value) if self._is_money(metric) else self.numbers.number(value)
+
+    def total(self, metric: str, value: float, *, sign: bool = False) -> str:
+        """A sum of a metric over members: an amount, or a plain number, such as that of those who bought."""
+        if self._is_money(metric):
+            return self.amount(value, sign=sign)
+        return self.numbers.number(value, 0 if abs(value) >= 1000 or value == 0 else None, sign=sign)
 
     def change(self, metric: str, value: float) -> str:
         """A difference of a metric between two arms, with its sign."""
@@ -132,15 +136,7 @@ class Sentences:
         return self.definition.metrics[metric].type == "binary"
 
     def _is_money(self, metric: str) -> bool:
-        return metric in self._amounts
-
-    @cached_property
-    def _amounts(self) -> frozenset[str]:
-        formula = value_formula(self.definition)
-        if formula is None:
-            return frozenset()
-        sums = {name for name in formula.terms if isinstance(self.definition.metrics[name], SumMetric)}
-        return frozenset({self.definition.goals.value_metric, *sums})
+        return unit_of(self.definition, metric) == "money"
 
 
 def disagree(p_value: float, bounds: tuple[float, float], alpha: float) -> bool:

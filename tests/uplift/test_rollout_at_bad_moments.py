@@ -128,6 +128,19 @@ def test_an_analysis_whose_winner_is_no_arm_is_told(
             rollout(experiment)
 
 
+def test_a_plan_without_its_curve_is_told(decided: Campaign, tmp_path: Path) -> None:
+    campaign = copied(decided, tmp_path)
+    with campaign.open() as experiment:
+        rollout(experiment)
+        path = experiment.workspace.rollout / "plan.json"
+        body = json.loads(path.read_text(encoding="utf8"))
+        path.write_text(json.dumps(body | {"budget_curve": []}), encoding="utf8")
+        kept = written(campaign)
+        with pytest.raises(InputError, match=r"plan\.json: .*more_budget without a budget_curve"):
+            rollout(experiment)
+    assert written(campaign) == kept
+
+
 def write_to_full_disk(experiment: Experiment) -> None:
     with scratch(experiment) as folder:
         (folder / "given.parquet").symlink_to("/dev/full")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from itertools import pairwise
 from pathlib import Path
 from shutil import rmtree
@@ -9,9 +10,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from experiments.analysis import analyze
 from experiments.definition.errors import RefusedError
+from reports.terminal import show
 from tests.uplift.campaign import DEFINITION, Campaign, keep_analysis
 from uplift.documents import Rollout
 from uplift.rollout import rollout
@@ -112,3 +115,27 @@ def test_the_curve_says_what_more_budget_brings(tmp_path: Path) -> None:
     assert more.expected_profit == pytest.approx(200 * (document.shadow_price or 0), rel=0.05)
     told = next(reason.text for reason in document.reasons if reason.code == "more_budget")
     assert "Another CN¥200 of budget would bring" in told
+
+
+def test_a_value_that_is_no_money_is_told_as_what_it_is(tmp_path: Path) -> None:
+    campaign = Campaign(tmp_path)
+    campaign.make(
+        goals={"primary": {"metric": "bought"}},
+        rollout={"budget": {"amount": 900}, "ramp": [1.0]},
+    )
+    with campaign.open() as experiment:
+        analysis = analyze(experiment)
+        keep_analysis(experiment, analysis)
+        document = rollout(experiment)
+        text = io.StringIO()
+        show(Console(file=text, width=120), document, experiment)
+    told = {reason.code: reason.text for reason in document.reasons}
+    more = document.more_budget
+    assert more is not None
+    assert (
+        f"CN¥100 of budget would bring {more.expected_profit:.1f} more expected bought" in told["more_budget"]
+    )
+    shown = {line.split("  ")[0].strip(): line for line in text.getvalue().splitlines()}
+    assert "CN¥" not in shown["Expected incremental bought"]
+    assert f" {document.expected_profit:,.0f} " in shown["Expected incremental bought"]
+    assert "CN¥900" in shown["Budget"]
