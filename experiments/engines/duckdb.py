@@ -1,14 +1,9 @@
-"""DuckDB, the embedded engine: CSV, gzip CSV, Parquet and the tables of a DuckDB file.
-
-A session reads the files that it was given and nothing else: extensions stay off, access to other files is
-closed, and the configuration is locked before the first query runs.
-"""
+"""DuckDB, the embedded engine: CSV, gzip CSV, Parquet and the tables of a DuckDB file."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 from sqlglot import exp
 
-from experiments.definition.errors import InputError, OutsideError
+from experiments.definition.errors import InputError
 from experiments.definition.origin import FILE_ENDINGS
 from experiments.definition.sources import ROW_NUMBER
 from experiments.engines.csv_header import check_header
 from experiments.engines.duckdb_builders import DuckDBBuilders
+from experiments.engines.duckdb_session import WAREHOUSE, in_our_words, open_session, path_literal
 from experiments.engines.protocol import ColumnType
 from experiments.engines.spill import SpillFolder
 from experiments.engines.whole_file import whole_file
@@ -28,8 +24,6 @@ from experiments.engines.whole_file import whole_file
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_WAREHOUSE = "warehouse"
-_PATTERN = re.compile(r"([*?\[])")
 _CSV_LINE = re.compile(r"CSV Error on Line: (\d+)")
 _SIGNED = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"})
 _INTEGERS = _SIGNED | {f"U{name}" for name in _SIGNED}
@@ -73,7 +67,7 @@ class DuckDBEngine(DuckDBBuilders):
         self._spill = SpillFolder.make()
         self._closed = False
         try:
-            self._session = _open_session(database, files, self._spill.path, threads, memory_limit)
+            self._session = open_session(database, files, self._spill.path, threads, memory_limit)
         except BaseException:
             self._spill.remove()
             raise
@@ -114,7 +108,7 @@ class DuckDBEngine(DuckDBBuilders):
         return self._expose(name, exp.to_table(loaded), number if key == ROW_NUMBER else None, path)
 
     def _open_parquet(self, name: str, path: str, key: str | None) -> Mapping[str, ColumnType]:
-        arguments: list[exp.Expr] = [_literal(path), _without_folders()]
+        arguments: list[exp.Expr] = [path_literal(path), _without_folders()]
         number = None
         if key == ROW_NUMBER:
             arguments.append(_option("file_row_number", exp.true()))
@@ -128,7 +122,7 @@ class DuckDBEngine(DuckDBBuilders):
                 "name the column with the member's key",
             )
         parts = [part.strip('"') for part in table.split(".")]
-        catalog, schema, name_ = [_WAREHOUSE, "main"][: max(0, 3 - len(parts))] + parts[-3:]
+        catalog, schema, name_ = [WAREHOUSE, "main"][: max(0, 3 - len(parts))] + parts[-3:]
         found = exp.table_(name_, schema, catalog, quoted=True)
         try:
             return self._expose(name, found, None, table)
@@ -160,17 +154,17 @@ class DuckDBEngine(DuckDBBuilders):
 
     def create(self, name: str, query: exp.Query) -> None:
         """A temporary table; DuckDB spills it to disk where memory does not hold it."""
-        with _in_our_words("Computing in DuckDB"):
+        with in_our_words("Computing in DuckDB"):
             self._run(_temporary("TABLE", name, query))
 
     def defer(self, name: str, query: exp.Query) -> None:
         """A view."""
-        with _in_our_words("Computing in DuckDB"):
+        with in_our_words("Computing in DuckDB"):
             self._run(_temporary("VIEW", name, query))
 
     def columns(self, name: str) -> Mapping[str, ColumnType]:
         """The columns, from an empty result."""
-        with _in_our_words("Reading the columns of a relation in DuckDB"):
+        with in_our_words("Reading the columns of a relation in DuckDB"):
             found = self._session.sql(exp.select("*").from_(exp.to_table(name)).limit(0).sql(self.dialect))
             return {
                 column: column_type(str(kind))
@@ -179,7 +173,7 @@ class DuckDBEngine(DuckDBBuilders):
 
     def rows(self, query: exp.Query) -> list[tuple[Any, ...]]:
         """Without Arrow, so that small answers load no package."""
-        with _in_our_words("Computing in DuckDB"):
+        with in_our_words("Computing in DuckDB"):
             result = self._session.sql(query.sql(self.dialect))
             instants = [str(kind) == "TIMESTAMP WITH TIME ZONE" for kind in result.types]
             if not any(instants):
@@ -202,12 +196,12 @@ class DuckDBEngine(DuckDBBuilders):
 
     def fetch(self, query: exp.Query) -> pa.Table:
         """As Arrow."""
-        with _in_our_words("Computing in DuckDB"):
+        with in_our_words("Computing in DuckDB"):
             return self._session.sql(query.sql(self.dialect)).to_arrow_table()
 
     def batches(self, query: exp.Query, rows: int = 65_536) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         """The rows of a query of any size, so many at a time, with their schema."""
-        with _in_our_words("Computing in DuckDB"):
+        with in_our_words("Computing in DuckDB"):
             reader = self._session.sql(query.sql(self.dialect)).to_arrow_reader(rows)
         return reader.schema, reader
 
@@ -224,7 +218,7 @@ class DuckDBEngine(DuckDBBuilders):
 
     def write(self, query: exp.Query, path: Path) -> None:
         """Into a file beside `path`, which is synced and then renamed."""
-        with whole_file(path) as unfinished, _in_our_words(f"Writing {path}"):
+        with whole_file(path) as unfinished, in_our_words(f"Writing {path}"):
             rows = self._session.sql(query.sql(self.dialect))
             if path.suffix == ".parquet":
                 rows.write_parquet(str(unfinished), compression="zstd")
@@ -233,11 +227,11 @@ class DuckDBEngine(DuckDBBuilders):
 
     def read_files(self, name: str, paths: Sequence[Path], like: exp.Query) -> None:
         """A view over the files."""
-        with _in_our_words("Reading the ledger in DuckDB"):
+        with in_our_words("Reading the ledger in DuckDB"):
             if not paths:
                 self._run(_temporary("VIEW", name, exp.select("*").from_(like.subquery("nothing")).limit(0)))
                 return
-            files = exp.Array(expressions=[_literal(str(path)) for path in paths])
+            files = exp.Array(expressions=[path_literal(str(path)) for path in paths])
             source = exp.Anonymous(this="read_parquet", expressions=[files, _without_folders()])
             self._run(_temporary("VIEW", name, exp.select("*").from_(source)))
 
@@ -266,67 +260,6 @@ def column_type(name: str) -> ColumnType:
     return next((kind for names, kind in _TYPES if plain in names), ColumnType.OTHER)
 
 
-def _open_session(
-    database: Path | None, files: Sequence[Path], spill: Path, threads: int | None, memory_limit: str | None
-) -> duckdb.DuckDBPyConnection:
-    config: dict[str, Any] = {
-        "autoload_known_extensions": False,
-        "autoinstall_known_extensions": False,
-        "allow_community_extensions": False,
-        "allow_persistent_secrets": False,
-        "temp_directory": str(spill),
-    }
-    config |= {"threads": threads} if threads else {}
-    config |= {"memory_limit": memory_limit} if memory_limit else {}
-    session = duckdb.connect(":memory:", config=config)
-    if database is not None:
-        _attach(session, database)
-    absolute = [file.absolute() for file in files]
-    _set(session, "enable_progress_bar", exp.false())
-    _set(session, "python_enable_replacements", exp.false())
-    _set(session, "TimeZone", exp.Literal.string("UTC"))
-    _set(session, "allowed_paths", _paths(file for file in absolute if not file.is_dir()))
-    _set(session, "allowed_directories", _paths(file for file in absolute if not file.is_file()))
-    _set(session, "enable_external_access", exp.false())
-    _set(session, "lock_configuration", exp.true())
-    return session
-
-
-def _attach(session: duckdb.DuckDBPyConnection, database: Path) -> None:
-    if not database.is_file():
-        raise InputError.single(f"--engine: there is no DuckDB file {database}", "check the path")
-    attach = exp.Attach(
-        this=exp.alias_(exp.Literal.string(str(database.absolute())), _WAREHOUSE),
-        expressions=[exp.AttachOption(this=exp.var("READ_ONLY"))],
-    )
-    try:
-        session.execute(attach.sql("duckdb"))
-    except duckdb.Error as error:
-        raise InputError.single(
-            f"--engine: {database} cannot be opened as a DuckDB file",
-            "check that it is one, and that no other program has it open for writing",
-        ) from error
-
-
-def _set(session: duckdb.DuckDBPyConnection, option: str, value: exp.Expr) -> None:
-    assign = exp.SetItem(this=exp.EQ(this=exp.column(option), expression=value))
-    session.execute(exp.Set(expressions=[assign]).sql("duckdb"))
-
-
-def _paths(values: Iterable[Path]) -> exp.Expr:
-    """Paths for the list of what may be read: as they are, and as `_literal` writes them."""
-    return exp.Array(
-        expressions=[
-            text for value in values for text in (exp.Literal.string(str(value)), _literal(str(value)))
-        ]
-    )
-
-
-def _literal(path: str) -> exp.Expr:
-    """A path that names the file of exactly this name, where DuckDB would take `*`, `?` and `[` for a pattern."""
-    return exp.Literal.string(_PATTERN.sub(r"[\1]", path))
-
-
 def _quoted(column: str) -> exp.Column:
     return exp.column(exp.to_identifier(column, quoted=True))
 
@@ -350,7 +283,7 @@ def _read_csv(path: str, key: str | None) -> exp.Expr:
     if key is not None and key != ROW_NUMBER:
         text = exp.PropertyEQ(this=exp.Literal.string(key), expression=exp.Literal.string("VARCHAR"))
         options.append(_option("types", exp.Struct(expressions=[text])))
-    return exp.Anonymous(this="read_csv", expressions=[_literal(path), *options])
+    return exp.Anonymous(this="read_csv", expressions=[path_literal(path), *options])
 
 
 def _portable(column: exp.Expr, kind: str) -> exp.Expr:
@@ -366,7 +299,7 @@ def _portable(column: exp.Expr, kind: str) -> exp.Expr:
     if kind in {"FLOAT", "DOUBLE"}:
         value = exp.cast(column, exp.DType.DOUBLE)
         # Both `= 'NaN'` and `isnan` are answered from a Parquet file's statistics, which leave NaN out.
-        is_nan = exp.NullSafeEQ(this=value, expression=exp.cast(_literal("NaN"), exp.DType.DOUBLE))
+        is_nan = exp.NullSafeEQ(this=value, expression=exp.cast(exp.Literal.string("NaN"), exp.DType.DOUBLE))
         return exp.case().when(is_nan, exp.null()).else_(value.copy())
     return column
 
@@ -375,7 +308,8 @@ def _cut_off(column: exp.Expr, kind: exp.DType) -> exp.Expr:
     """A time without its nanoseconds; a cast alone would round, and 23:59:59.999999999 be a moment of the next day."""
     rounded = exp.cast(column, kind)
     before = exp.Sub(
-        this=rounded.copy(), expression=exp.Interval(this=_literal("1"), unit=exp.var("MICROSECOND"))
+        this=rounded.copy(),
+        expression=exp.Interval(this=exp.Literal.string("1"), unit=exp.var("MICROSECOND")),
     )
     is_up = _nanoseconds(rounded) > _nanoseconds(column)
     return exp.case().when(is_up, before).else_(rounded.copy())
@@ -393,27 +327,3 @@ def _temporary(kind: str, name: str, query: exp.Query) -> exp.Create:
         properties=exp.Properties(expressions=[exp.TemporaryProperty()]),
         expression=query,
     )
-
-
-@contextmanager
-def _in_our_words(doing: str) -> Iterator[None]:
-    """DuckDB's messages can hold rows of the data, so users read ours."""
-    try:
-        yield
-    except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
-        raise InputError.single(
-            "a value in the data is too large or of the wrong form for what the definition computes from it",
-            "look for extreme values in the columns that the definition adds or multiplies",
-        ) from error
-    except duckdb.OutOfMemoryException as error:
-        raise OutsideError(
-            f"{doing} ran out of memory or of temporary disk space",
-            "Files that were there are as they were",
-            "Free memory or disk, or run on a larger engine, then run the same command again",
-        ) from error
-    except duckdb.Error as error:
-        raise OutsideError(
-            f"{doing} failed ({type(error).__name__})",
-            "Files that were there are as they were",
-            "Check that the files are in place and the disk has room, then run the same command again; --debug shows more",
-        ) from error
