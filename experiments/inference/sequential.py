@@ -1,4 +1,4 @@
-"""Looks before the end: group-sequential bounds by error spending, with repeated p-values and intervals."""
+"""Looks before the end: group-sequential bounds by error spending, and what looks cost in members."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from experiments.inference.moments import Array
-from experiments.inference.tails import Alternative, require_probability
+from experiments.inference.tails import require_probability
 
 SpendingName = Literal["obrien_fleming", "pocock"]
 Spending = Callable[[float], float]
@@ -25,8 +25,6 @@ _PANEL = 1.5
 # Points whose densities are computed together, and the deviations beyond which a path adds less than rounding.
 _BLOCK = 256
 _FURTHEST = 9.0
-# A repeated p-value below this is reported as this.
-_SMALLEST = 1e-15
 
 
 def spending_function(name: SpendingName, alpha: float) -> Spending:
@@ -150,41 +148,6 @@ def nominal_level(bound: float) -> float:
     0.05
     """
     return 2 * float(ndtr(-bound))
-
-
-def repeated_p_value(
-    p_value: float, information: Sequence[float], name: SpendingName, alternative: Alternative = "two-sided"
-) -> float:
-    """The smallest alpha at which the current look's bound is crossed (Jennison and Turnbull 2000, chapter 9).
-
-    Args:
-        p_value: Ordinary p-value of this look, of the same alternative.
-        information: Fractions of the looks up to this one.
-        name: Spending function.
-        alternative: Whether alpha is spent on two sides or on one.
-
-    Returns:
-        Between 1e-15 and 1.
-
-    Raises:
-        ValueError: p_value outside [0, 1] or wrong fractions.
-    """
-    _require_increasing(information)
-    if not 0 <= p_value <= 1:
-        raise ValueError(f"a p-value lies in [0, 1]; got {p_value}")
-    sides = 2.0 if alternative == "two-sided" else 1.0
-    z = -float(ndtri(p_value / sides))
-
-    def excess(log_alpha: float) -> float:
-        spending = spending_function(name, math.exp(log_alpha) / sides)
-        return spending_bounds(information, spending)[-1] - z
-
-    low, high = math.log(_SMALLEST), math.log(1 - 1e-9)
-    if excess(low) <= 0:
-        return _SMALLEST
-    if excess(high) >= 0:
-        return 1.0
-    return math.exp(float(brentq(excess, low, high, xtol=1e-9)))
 
 
 class _Process:

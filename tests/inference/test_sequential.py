@@ -1,4 +1,4 @@
-"""Group-sequential looks: golden values of rpact, levels by simulation, repeated p-values."""
+"""Group-sequential looks: golden values of rpact, and levels by simulation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from experiments.inference.sequential import (
     crossing_probabilities,
     inflation,
     nominal_level,
-    repeated_p_value,
     spending_bounds,
     spending_function,
 )
@@ -111,25 +110,6 @@ def test_repeated_intervals_cover_at_all_looks(rng):
     assert nominal_level(bounds[0]) == pytest.approx(2 * 0.5 * math.erfc(bounds[0] / math.sqrt(2)))
 
 
-@pytest.mark.parametrize("name", ["obrien_fleming", "pocock"])
-@pytest.mark.parametrize("alternative", ["two-sided", "greater"])
-def test_a_repeated_p_value_is_alpha_on_the_bound(name, alternative):
-    information, sides = [0.4, 0.7, 1.0], 2 if alternative == "two-sided" else 1
-    for alpha in (0.001, 0.05, 0.3):
-        for looks in (1, 2, 3):
-            bounds = spending_bounds(information[:looks], spending_function(name, alpha / sides))
-            ordinary = nominal_level(bounds[-1]) * sides / 2
-            assert repeated_p_value(ordinary, information[:looks], name, alternative) == pytest.approx(
-                alpha, rel=1e-5
-            )
-
-
-def test_repeated_p_values_stay_between_their_ends():
-    assert repeated_p_value(0.0, [0.5], "pocock") == 1e-15
-    assert repeated_p_value(1.0, [0.5, 1.0], "obrien_fleming") == 1.0
-    assert repeated_p_value(0.04, [1.0], "pocock") == pytest.approx(0.04, rel=1e-6)
-
-
 def test_nothing_spent_is_an_infinite_bound():
     bounds = spending_bounds([0.1, 1.0], lambda fraction: 0.025 * (fraction == 1))
     assert bounds[0] == math.inf
@@ -154,7 +134,6 @@ def test_information_beyond_the_plan_spends_no_more():
         (lambda: spending_bounds([], spending_function("pocock", 0.025)), "increase"),
         (lambda: spending_function("pocock", 0.0), "alpha"),
         (lambda: inflation([0.5, 0.9], "pocock", 0.05, 0.8), "last look"),
-        (lambda: repeated_p_value(1.2, [1.0], "pocock"), "p-value"),
     ],
 )
 def test_refusals_give_the_reason(ask, reason):

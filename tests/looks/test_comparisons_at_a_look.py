@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import brentq
+from scipy.special import ndtri
 
 from experiments.inference.comparison import Comparison, compare
 from experiments.inference.guardrails import non_inferiority
@@ -15,7 +17,7 @@ from experiments.inference.looks import AnytimeComparison, GroupSequentialBounds
 from experiments.inference.moments import Moments
 from experiments.inference.proportions import ScoreComparison, compare_proportions
 from experiments.inference.score import TwoByTwo
-from experiments.inference.sequential import repeated_p_value
+from experiments.inference.sequential import spending_bounds, spending_function
 from experiments.inference.tails import critical_value
 
 # R rpact 3.3.4, getDesignGroupSequential(typeOfDesign = "asOF" / "asP", alpha = .025), five equal steps.
@@ -47,15 +49,39 @@ def test_the_bound_of_every_look_is_rpacts(information, name, bounds):
         assert found.p_value(found.nominal_level(0.05) / 2, "greater") == pytest.approx(0.025, rel=1e-5)
 
 
+def smallest_alpha(p: float, information: tuple[float, ...], name: str, sides: int) -> float:
+    """The repeated p-value by its definition: the alpha whose bound is the statistic itself; 1 where every alpha's is beyond."""
+
+    def short_of_the_bound(log_alpha: float) -> float:
+        spending = spending_function(name, math.exp(log_alpha) / sides)
+        return spending_bounds(information, spending)[-1] + ndtri(p / sides)
+
+    most = math.log(1 - 1e-9)
+    if short_of_the_bound(most) >= 0:
+        return 1.0
+    return math.exp(brentq(short_of_the_bound, math.log(1e-15), most, xtol=1e-9))
+
+
 @pytest.mark.parametrize("name", ["obrien_fleming", "pocock"])
-@pytest.mark.parametrize("alternative", ["two-sided", "greater"])
-def test_the_table_of_p_values_is_the_root_of_the_bound(name, alternative):
+@pytest.mark.parametrize(("alternative", "sides"), [("two-sided", 2), ("greater", 1)])
+def test_the_table_of_p_values_is_the_root_of_the_bound(name, alternative, sides):
     bounds = GroupSequentialBounds((0.3, 0.55, 0.9), name)
     for p in (1e-10, 1e-4, 0.01, 0.049, 0.3, 0.8):
-        exact = repeated_p_value(p, bounds.information, name, alternative)
+        exact = smallest_alpha(p, bounds.information, name, sides)
         assert bounds.p_value(p, alternative) == pytest.approx(exact, rel=1e-5)
     assert bounds.p_value(0.0, alternative) == 1e-15
     assert bounds.p_value(1.0, alternative) == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["obrien_fleming", "pocock"])
+@pytest.mark.parametrize(("alternative", "sides"), [("two-sided", 2), ("greater", 1)])
+@pytest.mark.parametrize("looks", [1, 2, 3])
+def test_a_repeated_p_value_is_alpha_on_the_bound(name, alternative, sides, looks):
+    bounds = GroupSequentialBounds((0.4, 0.7, 1.0)[:looks], name)
+    for alpha in (0.001, 0.05, 0.3):
+        two_sided = 2 * alpha / sides
+        ordinary = bounds.nominal_level(two_sided) * sides / 2
+        assert bounds.p_value(ordinary, alternative) == pytest.approx(alpha, rel=1e-5)
 
 
 def test_an_end_short_of_the_plan_spends_what_is_left():
