@@ -68,11 +68,6 @@ def policy_value(scores: Array, arms: Integers, unit: Integers | None = None) ->
     return estimate_mean(policy_scores(scores, arms), unit)
 
 
-def paired_gain(scores: Array, arms: Integers, baseline: Integers) -> Estimate:
-    """The value of one policy over another, member by member: where both do the same the difference is exactly 0."""
-    return estimate_mean(policy_scores(scores, arms) - policy_scores(scores, baseline))
-
-
 def weighted_value(
     arm: Integers, value: Array, propensity: Array, chosen: Integers, unit: Integers | None = None
 ) -> tuple[Estimate, Estimate]:
