@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
-from importlib.resources import files
 from pathlib import Path
 from string import Formatter
 
@@ -11,17 +9,9 @@ import pytest
 
 from decision.campaign import define
 from experiments.decision.sentences import Sentences
-from experiments.language import Language, Words
+from experiments.language import Language, Words, sentences
 
 PACKAGES = ("experiments", "uplift", "reports", "offerwise", "offerwise.demo")
-
-
-def sentences(package: str, language: str) -> dict[str, str]:
-    file = files(package).joinpath("wording", f"{language}.toml")
-    if not file.is_file():
-        pytest.skip(f"{package} says nothing that depends on the language")
-    tables = tomllib.loads(file.read_text(encoding="utf8"))
-    return {f"{table}.{code}": text for table, entries in tables.items() for code, text in entries.items()}
 
 
 def facts(text: str) -> set[str]:
