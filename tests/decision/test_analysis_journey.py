@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from decision.dormant import SNAPSHOT, past_orders, write_campaign, write_orders
 from experiments.analysis import analyze
 from experiments.assignment.assignment import assign
 from experiments.assignment.file_ledger import FileLedger
 from experiments.definition.errors import RefusedError
 from experiments.documents.analysis import Analysis
 from offerwise.opening import open_experiment
+from tests.decision.dormant import SNAPSHOT, past_orders, write_campaign, write_orders
 
 SOON = datetime(2026, 12, 1, tzinfo=UTC)
 LATER = datetime(2026, 12, 20, tzinfo=UTC)

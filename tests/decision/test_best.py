@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from decision.campaign import Campaign, Did, analysis, define
+from tests.decision.campaign import Campaign, Did, analysis, define
 
 CLEAR = Campaign({"points": Did(rate=0.09), "coupon": Did(rate=0.060), "gift": Did(rate=0.061)})
 

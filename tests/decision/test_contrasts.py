@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from decision.campaign import Campaign, Did, analysis, define, metric
 from experiments.decision.contrasts import Contrasts, read_by_decision
 from experiments.decision.posterior import posterior_rows
 from experiments.definition.expressions import Expression
@@ -22,6 +21,7 @@ from experiments.inference.moments import Moments
 from experiments.inference.ratios import DeltaRatioComparison
 from experiments.measurement.measurement import Cell, MetricMoments
 from experiments.money.value_formula import linear_weights, value_formula
+from tests.decision.campaign import Campaign, Did, analysis, define, metric
 
 COVERED = ("spend", "before")
 

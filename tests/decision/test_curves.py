@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from statsmodels.stats.power import TTestIndPower
 
-from decision.campaign import Campaign, Did, define, sentences
-from decision.test_design import OURS, plan, two_arms
 from experiments.definition.model import Definition
 from experiments.design.accrual import expected_accrual
 from experiments.design.design import Available, plan_design, planned_members
 from experiments.design.history import Past
+from tests.decision.campaign import Campaign, Did, define, sentences
+from tests.decision.test_design import OURS, plan, two_arms
 
 CSV = {"orders": {"table": "orders.csv", "key": "member_id", "time": "paid_at"}}
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from decision.campaign import Campaign, Did, analysis, codes, define
 from experiments.decision.conclusion import Lock
 from experiments.documents.analysis import Analysis, HealthCheck
 from experiments.documents.storage import to_json
 from experiments.language import Language
+from tests.decision.campaign import Campaign, Did, analysis, codes, define
 
 GOOD = Did(rate=0.08, spend=8.0, benefit=0.1)
 BETTER = Did(rate=0.09, spend=10.0, benefit=0.1)

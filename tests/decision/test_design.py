@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from decision.campaign import Campaign, Did, define, sentences
-from decision.dormant import write_campaign
 from experiments.decision.contrasts import Contrasts
 from experiments.definition.model import Definition
 from experiments.design.design import Available, design, plan_design, planned_members
@@ -20,6 +18,8 @@ from experiments.inference.guardrails import non_inferiority
 from experiments.inference.moments import Moments
 from experiments.measurement.measurement import Cell
 from offerwise.opening import open_experiment
+from tests.decision.campaign import Campaign, Did, define, sentences
+from tests.decision.dormant import write_campaign
 
 OURS = {"method": "hash", "from": None, "column": None}
 

@@ -6,13 +6,13 @@ import math
 
 import pytest
 
-from decision.campaign import Campaign, Did, define
 from experiments.decision.contrasts import Contrasts
 from experiments.decision.effects import effect_rows, estimate_effects, overall_family, segment_family
 from experiments.decision.family import Contrast, Family
 from experiments.definition.design import Correction
 from experiments.inference.proportions import compare_proportions
 from experiments.inference.score import TwoByTwo
+from tests.decision.campaign import Campaign, Did, define
 
 KARLAN = [("1:1", 231, 11_133), ("2:1", 252, 11_134), ("3:1", 253, 11_129)]
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from decision.campaign import Campaign, Did, analysis, define
-from decision.karlan_list import FACTORIAL, analyze_letters
 from experiments.documents.analysis import Analysis
 from experiments.inference.corrections import adjust
+from tests.decision.campaign import Campaign, Did, analysis, define
+from tests.decision.karlan_list import FACTORIAL, analyze_letters
 
 OFFERS = ("pts", "cpn", "gift")
 COPIES = ("care", "urgent")

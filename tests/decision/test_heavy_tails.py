@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from decision.campaign import Campaign, Did, analysis, define, sentences
-from decision.test_design import OURS, plan
 from experiments.definition.model import Definition
 from experiments.documents.analysis import HealthCheck
 from experiments.health.outcomes import OutcomeHealth
@@ -15,6 +13,8 @@ from experiments.health.telling import HealthWording
 from experiments.inference.proportions import ScoreComparison
 from experiments.inference.score import TwoByTwo
 from experiments.language import Words
+from tests.decision.campaign import Campaign, Did, analysis, define, sentences
+from tests.decision.test_design import OURS, plan
 
 
 def looking(folder: Path, spending: str | None) -> Definition:

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from scipy.stats import chi2, norm
 
-from decision.karlan_list import ASKS, FACTORIAL, MATCH, RATIO, RATIOS, SIZES, analyze_letters
 from experiments.definition.errors import InputError
 from experiments.documents.analysis import Analysis, FactorialTerm
+from tests.decision.karlan_list import ASKS, FACTORIAL, MATCH, RATIO, RATIOS, SIZES, analyze_letters
 
 
 @pytest.fixture(scope="module")

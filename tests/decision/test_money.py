@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from decision.campaign import Campaign, Did, analysis, define, metric
 from experiments.decision.contrasts import Contrasts
 from experiments.documents.analysis import Money
 from experiments.documents.storage import to_json
 from experiments.inference.moments import Moments
 from experiments.money.money import money_rows
+from tests.decision.campaign import Campaign, Did, analysis, define, metric
 
 PLAIN = {"audience": None, "decision": {"pick": {"by": "overall"}}}
 
@@ -131,8 +131,8 @@ def test_attributed_money_is_raw_and_the_cap_shows_what_it_removed(tmp_path: Pat
     assert money["points"].removed_by_cap == pytest.approx(80_000)
     assert money["points"].incremental_revenue == pytest.approx(60_000)
     assert money["control"].removed_by_cap == pytest.approx(0)
-    from decision.campaign import sentences
     from experiments.health.capping import check_capping
+    from tests.decision.campaign import sentences
 
     check = check_capping(definition, Contrasts(measured.metrics), sentences(definition))
     assert check is not None

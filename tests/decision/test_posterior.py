@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from decision.campaign import Campaign, Did, analysis, define
 from experiments.definition.lock import canonical_json
 from experiments.documents.analysis import Bayes
 from experiments.inference.bayes import NormalPosterior
+from tests.decision.campaign import Campaign, Did, analysis, define
 
 CAMPAIGN = Campaign({"points": Did(rate=0.060, spend=5.6), "gift": Did(rate=0.055, spend=5.2)})
 PRIORS = {"converted": {"mean": 0.001, "sd": 0.002}}

@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from decision.campaign import ARMS, BASE, SEGMENTS, Campaign, Did, analysis, define, metric, sentences
 from experiments.decision.contrasts import Contrasts
 from experiments.decision.pick import Picker
 from experiments.definition.model import Definition
 from experiments.inference.moments import Moments
 from experiments.measurement.measurement import Cell
+from tests.decision.campaign import ARMS, BASE, SEGMENTS, Campaign, Did, analysis, define, metric, sentences
 
 RUNS = 600
 PARTS = ("vip", "near", "dormant", "others")

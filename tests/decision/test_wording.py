@@ -7,9 +7,9 @@ from string import Formatter
 
 import pytest
 
-from decision.campaign import define
 from experiments.decision.sentences import Sentences
 from experiments.language import Language, Words, sentences
+from tests.decision.campaign import define
 
 PACKAGES = ("experiments", "uplift", "reports", "offerwise", "offerwise.demo")
 

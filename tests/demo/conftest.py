@@ -9,8 +9,7 @@ from experiments.definition.load import load
 from offerwise.demo.calendar import Season
 from offerwise.demo.campaign import generate, respond
 from offerwise.demo.members import HISTORY_DAYS, draw_population
-
-from .answered import SEED, SIZE, TODAY, Answered, write_ledger
+from tests.demo.answered import SEED, SIZE, TODAY, Answered, write_ledger
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,7 @@ from experiments.definition.errors import InputError
 from experiments.definition.load import load
 from offerwise.demo.campaign import generate, respond
 from offerwise.demo.truth import MARGIN, PLANTED, WINDOW_DAYS
-
-from .answered import SEED, SIZE, TODAY, Answered
+from tests.demo.answered import SEED, SIZE, TODAY, Answered
 
 
 def fingerprints(directory: Path) -> dict[str, str]:

@@ -14,8 +14,7 @@ from offerwise.demo.members import HISTORY_DAYS
 from offerwise.demo.outcomes import Latents, PotentialOutcomes
 from offerwise.demo.responses import Drawn, realised
 from offerwise.demo.truth import MARGIN, PLANTED
-
-from .answered import SEED, Answered
+from tests.demo.answered import SEED, Answered
 
 SEGMENTS = ("vip", "near_dormant", "dormant")
 

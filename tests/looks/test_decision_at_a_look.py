@@ -8,13 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from decision.campaign import Campaign, Did, codes, define, sentences
-
 from experiments.decision.conclusion import Lock, conclude
 from experiments.decision.looks import find_look
 from experiments.definition.model import Definition
 from experiments.documents.analysis import Analysis, HealthCheck
 from experiments.measurement.measurement import WindowState
+from tests.decision.campaign import Campaign, Did, codes, define, sentences
 
 NOW = datetime(2026, 12, 20, tzinfo=UTC)
 INTERIM: Mapping[str, Any] = {"kind": "group_sequential", "at": [0.5, 1]}

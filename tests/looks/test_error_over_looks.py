@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from decision.campaign import define, metric, sentences
 
 from experiments.decision.conclusion import Lock, conclude
 from experiments.decision.look_ledger import LookBook
@@ -19,6 +18,7 @@ from experiments.definition.model import Definition
 from experiments.documents.analysis import Analysis
 from experiments.inference.moments import Moments
 from experiments.measurement.measurement import Cell, Measurement, WindowState
+from tests.decision.campaign import define, metric, sentences
 
 ARMS = ("control", "points", "coupon")
 LOOKS, STEP, RATE = 5, 2_000, 0.06

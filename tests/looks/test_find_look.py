@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from decision.campaign import define
 
 from experiments.decision.look_ledger import LookBook, LookPlan
 from experiments.decision.looks import Look, NotDue, find_look, look_already_taken, planned_by_arm
 from experiments.definition.errors import InputError, RefusedError
 from experiments.definition.model import Definition
 from experiments.measurement.measurement import Cell, Measurement, WindowState
+from tests.decision.campaign import define
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 THIRDS = {"kind": "group_sequential", "at": [0.3, 0.6, 1]}

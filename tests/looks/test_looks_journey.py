@@ -15,11 +15,10 @@ from experiments.inference.proportions import compare_proportions
 from experiments.inference.score import TwoByTwo
 from offerwise.journey import Journey
 from offerwise.opening import open_experiment
+from tests.looks.campaign import BEFORE, DAYS, assigned, book, buy, draw, looked, morning, write
 from uplift.documents import Rollout
 from uplift.evidence import open_evidence
 from uplift.rollout import rollout
-
-from .campaign import BEFORE, DAYS, assigned, book, buy, draw, looked, morning, write
 
 NOTHING = {"control": 5, "mail": 5}
 MUCH = {"control": 5, "mail": 2}

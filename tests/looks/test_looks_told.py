@@ -17,8 +17,7 @@ from experiments.language import Language, Words
 from offerwise.opening import open_experiment
 from reports.html import render_report
 from reports.terminal import show
-
-from .campaign import BEFORE, buy, draw, morning, write
+from tests.looks.campaign import BEFORE, buy, draw, morning, write
 
 
 def told(file: Path, day: int, language: Language) -> tuple[str, str]:

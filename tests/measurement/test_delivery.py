@@ -10,9 +10,8 @@ import pyarrow as pa
 import pytest
 
 from experiments.decision.compliers import complier_effects, delivered_shares
-
-from .campaign import campaign, ledger_of
-from .test_member_units import SENT, people, sold
+from tests.measurement.campaign import campaign, ledger_of
+from tests.measurement.test_member_units import SENT, people, sold
 
 ARMS = ("control", "mail", "sms")
 TEXT = """

@@ -17,9 +17,8 @@ from experiments.health.event_book import read_events
 from experiments.health.health import check_health
 from experiments.measurement import event_counts
 from experiments.measurement.event_counts import SourceEvents, count_events
-
-from .campaign import NOW, Campaign, campaign, ledger_of
-from .test_member_units import people
+from tests.measurement.campaign import NOW, Campaign, campaign, ledger_of
+from tests.measurement.test_member_units import people
 
 SENT = datetime(2026, 10, 30, 13, tzinfo=UTC)
 TEXT = """

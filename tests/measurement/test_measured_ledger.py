@@ -12,8 +12,7 @@ import pytest
 from sqlglot import exp
 
 from experiments.assignment.file_ledger import FileLedger
-
-from .campaign import campaign
+from tests.measurement.campaign import campaign
 
 TEXT = """
     data:

@@ -15,8 +15,7 @@ from sqlglot import exp
 from experiments.data.source_rows import SourceRows
 from experiments.definition.errors import InputError
 from experiments.measurement.events import event_pass
-
-from .campaign import campaign, ledger_of
+from tests.measurement.campaign import campaign, ledger_of
 
 SENT = datetime(2026, 10, 30, 13, tzinfo=UTC)
 TEXT = """

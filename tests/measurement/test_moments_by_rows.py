@@ -16,8 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from experiments.measurement.measurement import Cell, measure
-
-from .campaign import ASSIGNED, campaign
+from tests.measurement.campaign import ASSIGNED, campaign
 
 ZONE = ZoneInfo("America/New_York")
 # The clocks go back on 2026-11-01, inside of every window: seven times 24 hours are not seven calendar days.

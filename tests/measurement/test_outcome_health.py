@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from .campaign import campaign
-from .test_member_units import assigned, people, sold, text
+from tests.measurement.campaign import campaign
+from tests.measurement.test_member_units import assigned, people, sold, text
 
 SPEND = "spend: {type: sum, from: sales, value: amount, window_days: 7}"
 PROFIT = "profit: {type: formula, value: 0.4 * spend - contact_cost}"

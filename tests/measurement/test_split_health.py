@@ -20,8 +20,7 @@ from experiments.health.split import SplitHealth
 from experiments.health.telling import HealthWording
 from experiments.language import Words
 from experiments.measurement.measurement import Cell, Measurement, MemberCount, WindowState
-
-from .campaign import HEAD
+from tests.measurement.campaign import HEAD
 
 TEXT = """
     data:

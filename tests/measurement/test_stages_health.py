@@ -22,9 +22,8 @@ from experiments.measurement.measurement import build_units, measure
 from experiments.measurement.open_arms import open_arms
 from experiments.measurement.stage_counts import StageCount, count_stages
 from experiments.measurement.windows import closed_members
-
-from .campaign import HEAD, Campaign, campaign, ledger_of
-from .test_member_units import SENT, people, sold
+from tests.measurement.campaign import HEAD, Campaign, campaign, ledger_of
+from tests.measurement.test_member_units import SENT, people, sold
 
 ARMS = ("control", "mail", "sms")
 TEXT = """

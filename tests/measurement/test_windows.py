@@ -10,9 +10,8 @@ import pyarrow as pa
 import pytest
 
 from experiments.measurement.windows import window_state
-
-from .campaign import campaign
-from .test_member_units import SENT, assigned, people, sold, text
+from tests.measurement.campaign import campaign
+from tests.measurement.test_member_units import SENT, assigned, people, sold, text
 
 CLOSES = SENT + timedelta(hours=24 * 14 + 5)
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from report_examples import analysis, open_experiment, rollout, uplift
-
 from experiments.documents.analysis import Verdict
 from reports.follow_up import disagreeing_segments, follow_up
 from reports.headline import Headline, read_headline
 from reports.narrator import Narrator
+from tests.reports.report_examples import analysis, open_experiment, rollout, uplift
 from uplift.documents import Chosen, Rollout, Uplift
 
 

@@ -8,7 +8,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from report_examples import (
+
+from experiments.documents.analysis import Analysis, VerdictStatus, WinnerCorrected
+from experiments.experiment import Experiment
+from experiments.language import Language
+from reports.html import MOST_BYTES, render_report
+from tests.reports.report_examples import (
     ARMS,
     CHINESE,
     ENGLISH,
@@ -23,11 +28,6 @@ from report_examples import (
     rollout,
     uplift,
 )
-
-from experiments.documents.analysis import Analysis, VerdictStatus, WinnerCorrected
-from experiments.experiment import Experiment
-from experiments.language import Language
-from reports.html import MOST_BYTES, render_report
 
 STATUSES: tuple[VerdictStatus, ...] = ("rollout", "no_rollout", "invalid", "too_early")
 

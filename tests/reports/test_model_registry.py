@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from report_examples import design, open_experiment
 
 from experiments.definition.errors import OutsideError
 from experiments.definition.policy import LearnerName
@@ -17,6 +16,7 @@ from experiments.experiment import Experiment
 from reports.quiet_mlflow import quiet_mlflow
 from reports.registry import pointed_at, promote, register_policy, requirements, signature, synthetic_rows
 from reports.tracking import Tracker
+from tests.reports.report_examples import design, open_experiment
 from tests.uplift.simulated import simulate
 from uplift.features import FeatureSpace, Kind
 from uplift.learners import fit_learner

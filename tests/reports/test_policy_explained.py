@@ -8,13 +8,13 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from report_examples import analysis, assignment, design, open_experiment, rollout, uplift
 from rich.console import Console
 
 from experiments.language import Language
 from reports.html import render_report
 from reports.terminal import show
 from reports.trees import TreeChart, draw_tree
+from tests.reports.report_examples import analysis, assignment, design, open_experiment, rollout, uplift
 from uplift.documents import (
     BudgetPoint,
     Driver,

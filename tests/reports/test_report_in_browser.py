@@ -6,7 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from report_examples import (
+
+from experiments.documents.analysis import VerdictStatus
+from experiments.language import Language
+from reports.html import render_report
+from tests.reports.report_examples import (
     CHINESE,
     ENGLISH,
     HOSTILE,
@@ -17,10 +21,6 @@ from report_examples import (
     rollout,
     uplift,
 )
-
-from experiments.documents.analysis import VerdictStatus
-from experiments.language import Language
-from reports.html import render_report
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -6,12 +6,12 @@ import dataclasses
 import io
 from pathlib import Path
 
-from report_examples import analysis, assignment, design, open_experiment, rollout, uplift
 from rich.console import Console
 
 from experiments.documents.analysis import Reason
 from reports.html import render_report
 from reports.terminal import show
+from tests.reports.report_examples import analysis, assignment, design, open_experiment, rollout, uplift
 
 
 def test_a_rollout_s_reasons_are_told(tmp_path: Path) -> None:

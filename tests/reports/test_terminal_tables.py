@@ -8,18 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from report_examples import (
-    CHINESE,
-    ENGLISH,
-    HOSTILE,
-    analysis,
-    assignment,
-    design,
-    open_experiment,
-    rollout,
-    uplift,
-    validation,
-)
 from rich.cells import cell_len
 from rich.console import Console
 
@@ -36,6 +24,18 @@ from reports.policies import policies_table
 from reports.results import effects_table, factorial_table, guardrails_table
 from reports.rollouts import ramp_table
 from reports.terminal import Shown, show
+from tests.reports.report_examples import (
+    CHINESE,
+    ENGLISH,
+    HOSTILE,
+    analysis,
+    assignment,
+    design,
+    open_experiment,
+    rollout,
+    uplift,
+    validation,
+)
 from uplift.documents import RampStep
 
 Made = Callable[[Experiment], Shown]

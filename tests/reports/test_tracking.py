@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_examples import CHINESE, analysis, assignment, design, open_experiment, rollout, uplift
 
 from experiments.definition.errors import InputError, OutsideError
 from experiments.experiment import Experiment
@@ -27,6 +26,15 @@ from reports.quiet_mlflow import quiet_mlflow
 from reports.runs import LONGEST_KEY, LONGEST_VALUE, ascii_name, flat_metrics, flat_parameters
 from reports.store import Store
 from reports.tracking import Tracker
+from tests.reports.report_examples import (
+    CHINESE,
+    analysis,
+    assignment,
+    design,
+    open_experiment,
+    rollout,
+    uplift,
+)
 
 PASSWORD = "hunter2-secret"
 
