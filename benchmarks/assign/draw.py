@@ -20,8 +20,8 @@ import duckdb
 from sqlglot import exp
 
 from benchmarks.assign.tables import define
+from experiments.assignment.batch import create_entering
 from experiments.assignment.draw import Draw
-from experiments.assignment.entering import create_entering
 from experiments.assignment.ledger import ledger_shape
 from experiments.audience.audience import build_audience
 from experiments.data.catalogue import open_data

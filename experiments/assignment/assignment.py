@@ -5,10 +5,10 @@ from __future__ import annotations
 from sqlglot import exp
 
 from experiments.assignment.balance import balance
+from experiments.assignment.batch import create_entering
 from experiments.assignment.calendar import next_step, told_day
 from experiments.assignment.closing import accept_closings, begin_record
 from experiments.assignment.draw import Draw
-from experiments.assignment.entering import create_entering
 from experiments.assignment.entry import record_entry_day, refuse_day
 from experiments.assignment.ledger import Ledger, hold, ledger_rows
 from experiments.assignment.ledger_folders import ledger_folders, record_folders

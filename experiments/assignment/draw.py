@@ -8,8 +8,8 @@ from fractions import Fraction
 
 from sqlglot import exp
 
+from experiments.assignment.batch import ARM_OF_UNIT, ENTERING, ranks_units
 from experiments.assignment.draws import is_below
-from experiments.assignment.entering import ARM_OF_UNIT, ENTERING, ranks_units
 from experiments.assignment.rank_ends import RANK_ENDS, RankedKeys
 from experiments.assignment.send import planned_send_at
 from experiments.assignment.strata import cumulative, rank_bounds

@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlglot import exp
 
+from experiments.assignment.batch import ranks_units
 from experiments.assignment.closing import closes_at, recorded_closing
 from experiments.assignment.draws import DIGITS, arm_hash, bound
-from experiments.assignment.entering import ranks_units
 from experiments.assignment.entry import entry_day
 from experiments.assignment.locked import differing_keys, refuse_changes
 from experiments.assignment.open_ledger import open_ledger

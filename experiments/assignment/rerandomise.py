@@ -10,8 +10,8 @@ from itertools import combinations_with_replacement
 import numpy as np
 from sqlglot import exp
 
+from experiments.assignment.batch import ENTERING
 from experiments.assignment.draw import Draw
-from experiments.assignment.entering import ENTERING
 from experiments.audience.audience import Audience
 from experiments.definition.assignment import Rerandomise
 from experiments.definition.errors import OutsideError

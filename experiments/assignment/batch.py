@@ -1,4 +1,4 @@
-"""Who is drawn in a batch: eligible, without an arm, and in the sample, each with stratum and hash."""
+"""The batch: who is drawn now, eligible, without an arm and in the sample, each with stratum and hash."""
 
 from __future__ import annotations
 
