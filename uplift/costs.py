@@ -10,7 +10,7 @@ from sqlglot import exp
 from experiments.definition.policy import Budget
 from experiments.money.value_formula import value_formula
 from experiments.queries import as_double, coalesce, column, double, fetch_rows, named, relation
-from uplift.clustering import design_effect
+from uplift.design_effect import design_effect
 from uplift.evidence import Evidence
 from uplift.features import Array
 from uplift.reading import segment_names

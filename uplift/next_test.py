@@ -20,7 +20,7 @@ from experiments.files import write_whole
 from experiments.inference.power import PlannedMean, sample_size
 from experiments.inference.tails import critical_value
 from experiments.queries import column
-from uplift.clustering import design_effect
+from uplift.design_effect import design_effect
 from uplift.documents import NextTest, Proposal
 from uplift.evaluation import Estimate, estimate_mean
 from uplift.evidence import Evidence

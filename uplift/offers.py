@@ -13,7 +13,7 @@ from experiments.documents.analysis import Analysis, Effect, WinnerCorrected
 from experiments.documents.storage import read_document
 from experiments.measurement.measurement import MetricMoments
 from experiments.queries import column
-from uplift.clustering import design_effect
+from uplift.design_effect import design_effect
 from uplift.evidence import Evidence
 from uplift.features import Array, FeatureSpace, Kind
 from uplift.policy import ShippedPolicy, load_policy

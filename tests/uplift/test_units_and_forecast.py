@@ -14,8 +14,8 @@ from scipy.stats import norm
 from experiments.analysis import analyze
 from experiments.queries import column
 from tests.uplift.campaign import ARMS, BENEFIT, DEFINITION, Campaign, keep_analysis, people
-from uplift.clustering import design_effect
 from uplift.costs import measure_costs
+from uplift.design_effect import design_effect
 from uplift.evidence import open_evidence
 from uplift.reading import read_sample
 from uplift.rollout import rollout

@@ -1,4 +1,4 @@
-"""How much more the means of members vary because members of one unit act alike: the design effect of the assignment's units."""
+"""The design effect: how much more the means of members vary because members of one unit act alike."""
 
 from __future__ import annotations
 
