@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import betainc, betaln, log_ndtr, ndtr, xlog1py, xlogy
+from scipy.special import log_ndtr, ndtr
 
 from experiments.inference.moments import Array
-from experiments.inference.score import TwoByTwo
 from experiments.inference.tails import critical_value
 
 # Points of the integrals; the integrands are smooth, so that the error is far below 1e-9.
@@ -20,51 +19,19 @@ _REACH = 9.0
 
 @dataclass(frozen=True)
 class NormalPosterior:
-    """Normal posterior of an effect: estimate and standard error combined with a normal prior.
+    """Normal posterior of a difference.
 
-    >>> posterior = NormalPosterior.update(0.10, 0.05, prior_sd=0.05)
-    >>> round(posterior.mean, 6), round(posterior.std_dev, 6)
-    (0.05, 0.035355)
+    >>> [round(bound, 3) for bound in NormalPosterior(0.05, 0.02).interval(0.05)]
+    [0.011, 0.089]
     """
 
     mean: float
     std_dev: float
 
-    @classmethod
-    def update(
-        cls, estimate: float, std_error: float, *, prior_mean: float = 0.0, prior_sd: float = math.inf
-    ) -> NormalPosterior:
-        """The conjugate posterior; an infinite prior deviation is the flat prior.
-
-        Raises:
-            ValueError: A standard error or prior deviation is not positive.
-        """
-        if not (0 < std_error < math.inf and prior_sd > 0):
-            raise ValueError(f"no posterior from standard error {std_error} and prior deviation {prior_sd}")
-        precision = std_error**-2 + prior_sd**-2
-        return cls((estimate * std_error**-2 + prior_mean * prior_sd**-2) / precision, precision**-0.5)
-
-    @property
-    def probability_positive(self) -> float:
-        """Probability that the effect is above 0."""
-        return float(ndtr(self.mean / self.std_dev))
-
     def interval(self, alpha: float) -> tuple[float, float]:
         """Equal-tailed credible interval."""
         half = critical_value(alpha) * self.std_dev
         return self.mean - half, self.mean + half
-
-    @property
-    def expected_loss(self) -> float:
-        """Expected loss of taking the arm: the mean of max(0, -effect)."""
-        z = self.mean / self.std_dev
-        density = math.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
-        return self.std_dev * density - self.mean * float(ndtr(-z))
-
-    @property
-    def expected_loss_of_control(self) -> float:
-        """Expected loss of staying with control: the mean of max(0, effect)."""
-        return self.mean + self.expected_loss
 
 
 @dataclass(frozen=True)
@@ -117,26 +84,6 @@ def compare_arms(
         )
         for arm in range(len(mean))
     )
-
-
-def beta_probability_better(table: TwoByTwo) -> float:
-    """Probability that the arm's rate is above the other's, each with a uniform prior (beta posteriors).
-
-    >>> round(beta_probability_better(TwoByTwo(560, 12_000, 480, 12_000)), 4)
-    0.9944
-    """
-    arm = table.successes_arm + 1, table.members_arm - table.successes_arm + 1
-    versus = table.successes_versus + 1, table.members_versus - table.successes_versus + 1
-    # Even steps of the log odds reach both ends of (0, 1) and follow either posterior's spread.
-    centres = [math.log(a / b) for a, b in (arm, versus)]
-    spreads = [math.sqrt(1 / a + 1 / b) for a, b in (arm, versus)]
-    low = min(c - 40 * s for c, s in zip(centres, spreads, strict=True))
-    high = max(c + 40 * s for c, s in zip(centres, spreads, strict=True))
-    points = max(_POINTS, math.ceil(8 * (high - low) / min(spreads)))
-    odds = np.linspace(low, high, points)
-    rate = 1 / (1 + np.exp(-odds))
-    density = np.exp(xlogy(arm[0], rate) + xlog1py(arm[1], -rate) - betaln(*arm))
-    return float(np.trapezoid(density * betainc(*versus, rate), odds))
 
 
 def _probability_best(mean: Array, error: Array, arm: int) -> float:

@@ -18,14 +18,6 @@ class Lift:
     high: float
 
 
-@dataclass(frozen=True)
-class RelativeEffect:
-    """Lift and its standard error by the delta method on the natural scale."""
-
-    lift: float
-    std_error: float
-
-
 def log_ratio_lift(
     mean_arm: float, mean_versus: float, variance_arm: float, variance_versus: float, critical: float
 ) -> Lift | None:
@@ -56,17 +48,3 @@ def log_ratio_lift(
         return None
     low, high = (math.expm1(centre + side * critical * error) for side in (-1, 1))
     return Lift(mean_arm / mean_versus - 1, low, high)
-
-
-def relative_effect(
-    mean_arm: float, mean_versus: float, variance_arm: float, variance_versus: float
-) -> RelativeEffect:
-    """Lift with a standard error on the natural scale, for posteriors and confidence sequences of a lift.
-
-    Raises:
-        ValueError: The mean it is compared with is not positive.
-    """
-    if mean_versus <= 0:
-        raise ValueError(f"a lift over a mean of {mean_versus} does not exist")
-    ratio = mean_arm / mean_versus
-    return RelativeEffect(ratio - 1, math.sqrt(variance_arm + ratio**2 * variance_versus) / mean_versus)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from scipy.stats import norm
 
 from experiments.definition.lock import canonical_json
 from experiments.documents.analysis import Bayes
@@ -28,7 +29,9 @@ def test_without_a_prior_the_posterior_is_the_estimate(tmp_path: Path) -> None:
         assert (row.prior_mean, row.prior_sd) == (None, None)
         assert row.posterior_mean == effect.difference
         flat = NormalPosterior(effect.difference, effect.std_error)
-        assert row.probability_better_than_control == pytest.approx(flat.probability_positive, rel=1e-9)
+        assert row.probability_better_than_control == pytest.approx(
+            norm.cdf(flat.mean / flat.std_dev), rel=1e-9
+        )
         assert (row.low, row.high) == pytest.approx(flat.interval(0.05), rel=1e-12)
 
 

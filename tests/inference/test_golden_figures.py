@@ -16,7 +16,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.optimize import brentq, minimize_scalar
 from scipy.special import xlogy
-from scipy.stats import barnard_exact, chi2_contingency, norm
+from scipy.stats import barnard_exact, beta, binomtest, chi2_contingency, norm
 from scipy.stats import t as student
 from statsmodels.stats.power import NormalIndPower
 from statsmodels.stats.proportion import (
@@ -25,15 +25,14 @@ from statsmodels.stats.proportion import (
 )
 
 from experiments.inference.always_valid import ConfidenceSequence
-from experiments.inference.bayes import NormalPosterior, beta_probability_better
-from experiments.inference.comparison import compare
+from experiments.inference.bayes import NormalPosterior, compare_arms
+from experiments.inference.comparison import Comparison, compare
 from experiments.inference.dunnett import dunnett_critical, max_t_tail
 from experiments.inference.exact import boschloo, hypergeometric
-from experiments.inference.lift import relative_effect
 from experiments.inference.moments import Moments
+from experiments.inference.normal_prior import InformedPosterior, NormalPrior
 from experiments.inference.power import PlannedMean, PlannedProportion, detectable_effect, sample_size
 from experiments.inference.proportions import ScoreComparison, tabulate
-from experiments.inference.rates import clopper_pearson_interval, wilson_interval
 from experiments.inference.ratios import DeltaRatioComparison
 from experiments.inference.sample_ratio import sample_ratio
 from experiments.inference.score import TwoByTwo
@@ -94,13 +93,25 @@ def comparison_of(inputs: Any, binary: Callable[[int, int], Moments]) -> ScoreCo
     return ScoreComparison(tabulate(arm, control, "x"))
 
 
+def rate_interval(successes: int, members: int, method: str) -> list[float]:
+    """The 95 % interval of one rate, by scipy."""
+    return list(binomtest(successes, members).proportion_ci(0.95, method))
+
+
+def natural_lift(found: Comparison) -> tuple[float, float]:
+    """The lift and its standard error by the delta method on the natural scale, which others tell; ours is on the log scale."""
+    ratio = found.mean_arm / found.mean_versus
+    variance = found.variance_arm + ratio**2 * found.variance_versus
+    return ratio - 1, math.sqrt(variance) / found.mean_versus
+
+
 def prop_two_sided_pooled(inputs: Any, _build: Build, binary: Any) -> Figures:
     """R prop.test and statsmodels proportions_ztest; Wald, Newcombe and Yates are made of our parts, for comparison."""
     found = comparison_of(inputs, binary)
     table, error = found.table, found.std_error
     rates = found.mean_arm, found.mean_versus
     (l1, u1), (l2, u2) = (
-        wilson_interval(x, n)
+        rate_interval(x, n, "wilson")
         for x, n in (
             (table.successes_arm, table.members_arm),
             (table.successes_versus, table.members_versus),
@@ -137,13 +148,13 @@ def prop_exact_small(inputs: Any, _build: Build, binary: Any) -> Figures:
 
 
 def single_prop_intervals(inputs: Any, _build: Build, binary: Any) -> Figures:
-    """statsmodels proportion_confint."""
+    """statsmodels proportion_confint; scipy's, for comparison: no interval of one rate is told."""
     arm = binary(inputs["x"], inputs["n"])
     count = arm.nonzero_count("x"), arm.count
     return {
-        "wilson": wilson_interval(*count),
-        "clopper_pearson": clopper_pearson_interval(*count),
-        "wilson_0_of_50": wilson_interval(0, 50),
+        "wilson": rate_interval(*count, "wilson"),
+        "clopper_pearson": rate_interval(*count, "exact"),
+        "wilson_0_of_50": rate_interval(0, 50, "wilson"),
     }
 
 
@@ -161,19 +172,19 @@ def welch_mean_from_sums(inputs: Any, build: Build, _binary: Any) -> Figures:
 
     found = compare(arm("treatment"), arm("control"), "x")
     lift = found.lift(0.05)
-    natural = relative_effect(found.mean_arm, found.mean_versus, found.variance_arm, found.variance_versus)
+    natural, error = natural_lift(found)
     degrees = found.degrees
-    half = student.isf(0.025, degrees) * natural.std_error
+    half = student.isf(0.025, degrees) * error
     return {
         "diff": found.difference,
         "t": found.statistic,
         "p": found.p_value(),
         "ci": found.interval(0.05),
         "rel_delta": {
-            "lift": natural.lift,
-            "se": natural.std_error,
-            "ci": [natural.lift - half, natural.lift + half],
-            "p": 2 * student.sf(abs(natural.lift) / natural.std_error, degrees),
+            "lift": natural,
+            "se": error,
+            "ci": [natural - half, natural + half],
+            "p": 2 * student.sf(abs(natural) / error, degrees),
         },
         "rel_log_ci": [lift.low, lift.high],
     }
@@ -190,8 +201,8 @@ def ratio_delta_method(inputs: Any, build: Build, _binary: Any) -> Figures:
 
     found = DeltaRatioComparison(arm("treatment"), arm("control"), "num", "den")
     lift = found.lift(0.05)
-    natural = relative_effect(found.mean_arm, found.mean_versus, found.variance_arm, found.variance_versus)
-    half = student.isf(0.025, found.degrees) * natural.std_error
+    natural, error = natural_lift(found)
+    half = student.isf(0.025, found.degrees) * error
     return {
         "control": found.mean_versus,
         "treatment": found.mean_arm,
@@ -201,7 +212,7 @@ def ratio_delta_method(inputs: Any, build: Build, _binary: Any) -> Figures:
         "p": found.p_value(),
         "rel": lift.lift,
         "rel_log_ci": [lift.low, lift.high],
-        "rel_delta_ci": [natural.lift - half, natural.lift + half],
+        "rel_delta_ci": [natural - half, natural + half],
     }
 
 
@@ -276,9 +287,9 @@ def anytime_asymptotic_cs(inputs: Any, _build: Build, binary: Any) -> Figures:
     """gbstats SequentialTwoSidedTTest (Waudby-Smith et al.)."""
     found = comparison_of(inputs, binary)
     members = found.members_arm + found.members_versus
-    effect = relative_effect(found.mean_arm, found.mean_versus, found.variance_arm, found.variance_versus)
+    lift, error = natural_lift(found)
     absolute = ConfidenceSequence(found.difference, found.std_error, members, 24_000, inputs["alpha"])
-    relative = ConfidenceSequence(effect.lift, effect.std_error, members, 5000, inputs["alpha"])
+    relative = ConfidenceSequence(lift, error, members, 5000, inputs["alpha"])
     return {
         "relative_Nstar5000": {"ci": relative.interval, "p": relative.p_value()},
         "absolute_Nstar24000": {"ci": absolute.interval, "p": absolute.p_value()},
@@ -286,22 +297,34 @@ def anytime_asymptotic_cs(inputs: Any, _build: Build, binary: Any) -> Figures:
 
 
 def bayes(inputs: Any, _build: Build, binary: Any) -> Figures:
-    """gbstats EffectBayesianABTest on the lift; the exact beta sum."""
+    """gbstats EffectBayesianABTest on the lift; the beta posteriors, which we do not tell, by scipy, for comparison."""
     found = comparison_of(inputs, binary)
-    effect = relative_effect(found.mean_arm, found.mean_versus, found.variance_arm, found.variance_versus)
-    flat = NormalPosterior.update(effect.lift, effect.std_error)
-    informed = NormalPosterior.update(effect.lift, effect.std_error, prior_sd=0.3)
+    lift, error = natural_lift(found)
+    half = error**2 / 2
+    control, flat = compare_arms([0.0, lift], [math.sqrt(half)] * 2)
+    informed = InformedPosterior([lift], [half], half, NormalPrior(0.0, 0.3))
+    (marginal,), (odds,) = informed.marginals(), informed.odds()
+    arm, versus = (
+        beta(1 + x, 1 + n - x)
+        for x, n in (
+            (found.table.successes_arm, found.table.members_arm),
+            (found.table.successes_versus, found.table.members_versus),
+        )
+    )
+    better, _ = quad(
+        lambda rate: arm.pdf(rate) * versus.cdf(rate), 0.03, 0.07, epsabs=1e-13, points=[arm.mean()]
+    )
     return {
-        "beta11_P_B_gt_A": beta_probability_better(found.table),
+        "beta11_P_B_gt_A": better,
         "gauss_flat": {
-            "ctw": flat.probability_positive,
-            "ci": flat.interval(0.05),
-            "risk": [flat.expected_loss_of_control, flat.expected_loss],
+            "ctw": flat.probability_better_than_control,
+            "ci": NormalPosterior(lift, error).interval(0.05),
+            "risk": [control.expected_loss, flat.expected_loss],
         },
         "gauss_prior_sd_0_3": {
-            "mean": informed.mean,
-            "ci": informed.interval(0.05),
-            "ctw": informed.probability_positive,
+            "mean": marginal.mean,
+            "ci": marginal.interval(0.05),
+            "ctw": odds.probability_better_than_control,
         },
     }
 
