@@ -38,14 +38,17 @@ class _BestPairs:
 def search_tree(binned: Binned, scores: Array, depth: int, min_leaf: int) -> Node:
     """The tree of at most `depth` that maximises the sum of its members' scores for the arms that it gives them.
 
+    Exact over the candidate splits; depth 3 over at most DEPTH_3_FEATURES features, screened by depths 1 and 2. Of equal trees
+    the smaller, then the one with the earlier feature and split.
+
     Args:
         binned: Candidate splits of the n members.
         scores: Shape (n, arms): what each arm is worth for each member, up to an additive constant of the member.
         depth: 0 to 3.
         min_leaf: Every leaf holds at least so many members.
 
-    Exact over the candidate splits; depth 3 over at most DEPTH_3_FEATURES features, screened by depths 1 and 2. Of equal trees
-    the smaller, then the one with the earlier feature and split.
+    Raises:
+        ValueError: The depth is another.
     """
     if not 0 <= depth <= 3:
         raise ValueError(f"a policy tree has a depth of 0 to 3; got {depth}")

@@ -18,6 +18,9 @@ def differing_keys(experiment: Experiment) -> tuple[Difference, ...]:
     """The keys in which the definition differs from the one that was locked; empty where nothing is locked.
 
     The lock may be newer than the ledger's last batch, which was drawn before an arm was closed.
+
+    Raises:
+        OutsideError: The lock is lost or damaged, or the ledger cannot be read.
     """
     drawn = open_ledger(experiment.workspace, experiment.engine).state()
     is_as_drawn = drawn.definition_sha256 == experiment.definition.origin.sha256

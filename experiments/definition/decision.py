@@ -17,7 +17,7 @@ class InvalidIf(Block):
     arm_missing: bool = True
     """An arm has no members."""
     window_open: bool = True
-    """A member's window has not closed."""
+    """A member's window has not closed; open windows are never read, whatever is written here."""
     sample_below_plan: float | None = Field(default=None, gt=0, le=1)
     """Fewer members than this part of the plan."""
 

@@ -62,7 +62,11 @@ def read_document(kind: type[Document], path: Path) -> Document | None:
 
 
 def plain(value: Any) -> Any:
-    """A document as dictionaries, lists and scalars of JSON."""
+    """A document as dictionaries, lists and scalars of JSON.
+
+    Raises:
+        ValueError: A number is not finite.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {item.name: plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
     if isinstance(value, Mapping):
