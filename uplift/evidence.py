@@ -105,9 +105,9 @@ def open_evidence(experiment: Experiment) -> Evidence:
     """Read and measure the test; of its arms, those that were not closed.
 
     Raises:
-        RefusedError: The definition is not the one that was locked, in more than names, texts and the rollout. A health check fails, such as the sample ratio: what
-            is learned from a broken split misleads. Or the design looks more than once, and no look has settled the
-            decision yet.
+        RefusedError: The definition is not the one that was locked, in more than names, texts and the rollout. A health
+            check fails, such as the sample ratio: what is learned from a broken split misleads. Or the design looks
+            more than once, and no look has settled the decision yet.
         InputError: The data do not fit the definition.
     """
     catalogue = open_data(experiment)

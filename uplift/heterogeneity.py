@@ -27,7 +27,8 @@ def heterogeneity_test(models: CrossFit, binned: Binned, min_leaf: int) -> Heter
     in two ways: effects that the joint model predicts, by their covariance with the scores (best linear projection), and the
     offers of a tree, by their gain over the same offers dealt at random. The smaller of the two p-values is doubled. Folds add
     up as a martingale, which the folds of ordinary cross-fitting, where each trains the others' model, do not: their test is
-    too large. Where members were assigned with a shop or household, each of these is one observation. Chernozhukov, Demirer, Duflo and Fernández-Val (projection); Luedtke and van der Laan (2016), the sequence.
+    too large. Where members were assigned with a shop or household, each of these is one observation. Chernozhukov,
+    Demirer, Duflo and Fernández-Val (projection); Luedtke and van der Laan (2016), the sequence.
 
     Args:
         models: Outcome models by the folds that they have not seen.

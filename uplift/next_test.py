@@ -56,11 +56,12 @@ def propose_next(
     """Proposals, and a definition beside the other documents that holds them, where arms are ours to draw.
 
     An arm is left out where its value is behind that of the best arm, by held-out doubly robust scores, at one-sided 5 % over
-    all arms (comparisons with the best, Hsu 1996, with Bonferroni's bound), and the policy gives it to nobody. A combination that was left out of the product is added
-    where main effects of its levels add up to no less than the best arm's gain less its standard error. The size is that with which
-    each other offer's difference from the best is found with the power and the level of the definition; the difference
-    asked for is the one now seen between the two best, at least a quarter of the best arm's gain. Where members of one unit act
-    alike, errors are those of units, and the size is raised by the design effect of this test.
+    all arms (comparisons with the best, Hsu 1996, with Bonferroni's bound), and the policy gives it to nobody. A
+    combination that was left out of the product is added where main effects of its levels add up to no less than the
+    best arm's gain less its standard error. The size is that with which each other offer's difference from the best is
+    found with the power and the level of the definition; the difference asked for is the one now seen between the two
+    best, at least a quarter of the best arm's gain. Where members of one unit act alike, errors are those of units, and
+    the size is raised by the design effect of this test.
 
     Args:
         evidence: The test.

@@ -38,9 +38,10 @@ def assign(experiment: Experiment) -> Assignment:
     """Draw the eligible members who have no arm yet, write the ledger and the send lists, and lock the definition.
 
     The draw is the contract's: `hash` by the member's own md5, `stratified` by rank within a stratum and a
-    batch, or by the rank of their shop or household. Members who are new since the last call, or for whom the sample still has room, are a new batch;
-    nobody who has an arm ever changes it, and a call with nobody new changes no file's content. Where members enter day
-    by day (`snapshot: daily`), each call is decided as of its day, and a day on which nobody enters adds no batch.
+    batch, or by the rank of their shop or household. Members who are new since the last call, or for whom the sample
+    still has room, are a new batch; nobody who has an arm ever changes it, and a call with nobody new changes no file's
+    content. Where members enter day by day (`snapshot: daily`), each call is decided as of its day, and a day on which
+    nobody enters adds no batch.
 
     Raises:
         InputError: The data do not fit the definition, those who have an arm are no longer known by their keys, or a day was

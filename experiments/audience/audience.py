@@ -55,8 +55,8 @@ class Audience:
         relation: The temporary table with one row a member: `member` (the key as text), `segment` (NULL where
             the definition has none), `refused_by` (the first reason of `REFUSALS` that removes the member;
             NULL for eligible), `refused_rule` (which rule that was, from 0), every feature, the contacts that a
-            contact policy counts, `under_floor` where its `prefer` asks for it, and each members' column that the definition uses under its own name, unless
-            `definition.columns.is_reserved` has it.
+            contact policy counts, `under_floor` where its `prefer` asks for it, and each members' column that the
+            definition uses under its own name, unless `definition.columns.is_reserved` has it.
         columns: Its columns and their types.
         members: How many members there are.
         eligible: How many may enter.

@@ -14,7 +14,8 @@ from experiments.inference.factorial import Cell, Factor, factorial_terms
 def compare_factors(definition: Definition, contrasts: Contrasts) -> tuple[FactorialTerm, ...]:
     """Main effects and interactions on the primary and the value metric, each kind of term a family of its own, by Holm.
 
-    The factors' main effects are one family, the interactions one, and the pairs of levels of each factor one. Empty where the arms are a plain list. A metric is left out where an arm shows no mean with a variance.
+    The factors' main effects are one family, the interactions one, and the pairs of levels of each factor one. Empty
+    where the arms are a plain list. A metric is left out where an arm shows no mean with a variance.
 
     Args:
         definition: Names factors, arms, metrics and alpha.

@@ -30,10 +30,11 @@ def find_obstacle(
 
     Invalid: a sample ratio's p-value (overall, over the segments, over the send days) is below `srm_p_below` or a ledger is
     not as it was drawn, or one of the checks fails that `invalid_if` asks for (`arm_missing`, `sample_below_plan`), or a
-    member stands in the assignment twice, or a unit of assignment in several arms. Too early: a window is open. A fixed design has one look, after every window has
-    closed, so that no effect is shown before, whatever `invalid_if.window_open` says; a broken experiment is broken at any
-    time and comes first. Before the end of a design that looks more than once (`at_the_end` is False) members may still
-    be added, so that `sample_below_plan` forbids nothing.
+    member stands in the assignment twice, or a unit of assignment in several arms. Too early: a window is open. A fixed
+    design has one look, after every window has closed, so that no effect is shown before, whatever
+    `invalid_if.window_open` says; a broken experiment is broken at any time and comes first. Before the end of a design
+    that looks more than once (`at_the_end` is False) members may still be added, so that `sample_below_plan` forbids
+    nothing.
     """
     broken = [
         sentences.reason(check.check, detail=check.detail)

@@ -62,8 +62,9 @@ class Effect:
     """One difference between two arms on one metric, overall (`segment` None) or within a segment.
 
     `difference` is the mean over the members assigned to `arm` minus that of `versus`; `lift` is their ratio minus 1.
-    A bound that the data do not set (an arm of one member) is None, and so are the p-values where they show no variance. Where the design looks more than once, p-values and
-    intervals hold at all looks together, and `method` says so: `score_group_sequential`, `welch_always_valid`.
+    A bound that the data do not set (an arm of one member) is None, and so are the p-values where they show no
+    variance. Where the design looks more than once, p-values and intervals hold at all looks together, and `method`
+    says so: `score_group_sequential`, `welch_always_valid`.
     """
 
     metric: str

@@ -43,8 +43,8 @@ class RuleRemoval:
 class ContactLevel:
     """How the members of one lifecycle stage stand to the floor and the ceiling of a kind of contact, in rolling `days`.
 
-    `eligible_below_floor` are those under the floor who may enter, `eligible_below_floor_after` those of them who will still be when the
-    messages of the test have been sent; None before arms are drawn.
+    `eligible_below_floor` are those under the floor who may enter, `eligible_below_floor_after` those of them who will
+    still be when the messages of the test have been sent; None before arms are drawn.
     """
 
     stage: str

@@ -79,9 +79,10 @@ class ExplainedClosing:
 class Explanation:
     """`assign --explain MEMBER`: rules as of the snapshot, by the data of now, and what the ledger holds of the member.
 
-    Where members enter day by day, `snapshot` is the member's own day of entry. `under_floor` says whether the member comes first where
-    not everybody can be reached; None where the definition lets nobody. A member who was assigned keeps the arm, whatever the rules say of the member since;
-    `closing` says what becomes of one whose arm was closed, and is None where it stays open.
+    Where members enter day by day, `snapshot` is the member's own day of entry. `under_floor` says whether the member
+    comes first where not everybody can be reached; None where the definition lets nobody. A member who was assigned
+    keeps the arm, whatever the rules say of the member since; `closing` says what becomes of one whose arm was closed,
+    and is None where it stays open.
     """
 
     experiment: str

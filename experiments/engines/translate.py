@@ -66,8 +66,8 @@ def translate(
 
     `/` is over doubles and NULL where the divisor is 0, `%` is NULL there; integers are 64 bits wide; a
     product is a double unless both factors are integers; sums and differences of decimals stay decimals;
-    texts compare by their UTF-8 bytes, and change case character for character; times without zone are local in `zone`; `days_between` counts calendar
-    days in `zone`.
+    texts compare by their UTF-8 bytes, and change case character for character; times without zone are local in `zone`;
+    `days_between` counts calendar days in `zone`.
 
     Args:
         expression: An expression that `check_types` found nothing wrong with.

@@ -82,12 +82,12 @@ def check_health(
     """Every check that applies, in the order in which people read them.
 
     The split (`arm_missing, sample_ratio, sample_ratio_by_segment, sample_ratio_by_day, duplicates,
-    sample_below_plan, sample_classes`), the outcomes (`window_open, heavy_tails, missingness, interference`), their events where these were
-    counted (`repeated_events, late_events`), the split after the draw where its stages were counted (`sample_ratio_at_send,
-    sample_ratio_at_analysis`, each also `_by_segment` and `_by_day`, and `control_sent`), delivery
-    (`differential_delivery, control_reached`), and for arms that Offerwise drew whether the definition still is the one that was
-    locked (`definition_changed`). A p-value below `invalid_if.srm_p_below` (below .001 for missingness) fails, one below .01
-    warns.
+    sample_below_plan, sample_classes`), the outcomes (`window_open, heavy_tails, missingness, interference`), their
+    events where these were counted (`repeated_events, late_events`), the split after the draw where its stages were
+    counted (`sample_ratio_at_send, sample_ratio_at_analysis`, each also `_by_segment` and `_by_day`, and
+    `control_sent`), delivery (`differential_delivery, control_reached`), and for arms that Offerwise drew whether the
+    definition still is the one that was locked (`definition_changed`). A p-value below `invalid_if.srm_p_below` (below
+    .001 for missingness) fails, one below .01 warns.
     """
     definition = experiment.definition
     drawn = drawn or AsDrawn(definition, measurement)

@@ -45,7 +45,10 @@ class OutcomeHealth:
             )
 
     def _window_open(self) -> HealthCheck:
-        """An open window, or one that members who still enter will open, fails, unless this is an interim look, which counts the members whose window has closed."""
+        """An open window fails, and so does one that members who still enter will open.
+
+        An interim look counts the members whose window has closed, and passes.
+        """
         window = self.measurement.window
         if window.closes_at is None:
             return self.wording.told("window_open", "pass", "no_window")

@@ -24,8 +24,9 @@ def judge_rates(done: Sequence[tuple[Trials, Tally]]) -> tuple[SimulatedRate, ..
     """Every rate of the scenarios; those with a promise are judged together at `LEVEL`.
 
     Tests of exact level (score, t, Dunnett) are judged on both sides. What is conservative by construction is judged
-    only where it errs too often: exact tests, confidence sequences, other corrections, verdicts that ask for several things, and means with
-    fewer than `FEWEST_NONZERO` non-zero values in an arm. Power is shown beside the design's and judged by nobody.
+    only where it errs too often: exact tests, confidence sequences, other corrections, verdicts that ask for several
+    things, and means with fewer than `FEWEST_NONZERO` non-zero values in an arm. Power is shown beside the design's and
+    judged by nobody.
     """
     rates = [rate for trials, tally in done for rate in _Telling(trials, tally).rates()]
     judged = sum(rate.side is not None for rate in rates)
