@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
-import signal
 import subprocess
-import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,22 +26,7 @@ from experiments.files import Workspace
 from experiments.queries import relation
 from offerwise.journey import Journey
 from tests.assignment.campaign import Campaign, members
-
-ROOT = Path(__file__).resolve().parents[2]
-ASSIGN = """
-import sys
-from offerwise.opening import open_experiment
-from experiments.assignment.assignment import assign
-def say(doing):
-    print(doing, flush=True)
-with open_experiment(sys.argv[1], engine="duckdb://?threads=1", out=sys.argv[2], progress=say) as experiment:
-    assign(experiment)
-"""
-
-
-def start(campaign: Campaign) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", ASSIGN, str(campaign.folder / "test.yml"), str(campaign.folder / "runs")]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+from tests.assignment.started import kill_in, start
 
 
 def arms(campaign: Campaign) -> list[tuple[object, ...]]:
@@ -67,14 +49,7 @@ def test_a_kill_at_any_moment_leaves_the_ledger_whole(campaign: Campaign) -> Non
     expected, moments = arms(calm), random.Random(7)
     killed = 0
     for stage in ("Drawing arms", *["Writing 4,000 members"] * 3, "Writing the send list of a"):
-        process = start(campaign)
-        assert process.stdout is not None
-        while (doing := process.stdout.readline()) and not doing.startswith(stage):
-            pass
-        time.sleep(moments.uniform(0, 0.08))
-        process.kill()
-        killed += process.wait() == -signal.SIGKILL
-        process.communicate()
+        killed += kill_in(stage, campaign, moments.uniform(0, 0.08))
         assert arms(campaign) in ([], expected)
         lists = campaign.folder / "runs" / "test-1" / "send_lists"
         for path in lists.glob("*.csv"):
