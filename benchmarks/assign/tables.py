@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
+from benchmarks.parquet import write_missing
 
 SNAPSHOT = "2026-11-25"
 SALT = "assign.1"
@@ -63,20 +63,12 @@ class Tables:
 
     def make(self) -> None:
         """Write what is not there yet; the same rows in every run."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         rows = {
             "members": (_MEMBERS, [self.members]),
             "orders": (_ORDERS, [self.members, 3 * self.members]),
             "contacts": (_CONTACTS, [self.members, 2 * self.members]),
         }
-        with duckdb.connect(config={"memory_limit": "4GB"}) as connection:
-            connection.execute("SET enable_progress_bar = false")
-            for source, (statement, arguments) in rows.items():
-                path = self.path(source)
-                if not path.exists():
-                    unfinished = path.with_suffix(".unfinished")
-                    connection.execute(statement.format(path=unfinished), arguments)
-                    unfinished.replace(path)
+        write_missing(self.folder, rows, memory="4GB")
         self.definition.write_text(json.dumps(define()), encoding="utf8")
 
 

@@ -24,7 +24,6 @@ import duckdb
 from benchmarks.measure.tables import Tables
 from benchmarks.processes import Run, run
 
-HERE = Path(__file__).resolve().parent
 MOST_TIMES_THE_FLOOR = 1.5
 MOST_MEMORY = 6 * 1024**3
 MOST_MEMBERS_IN_MEMORY = 10_000_000
@@ -34,7 +33,7 @@ OURS = "measurement"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the table; 1 when a limit is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.measure", description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000_000], help="members, one run each")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000_000], help="members")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each side, taking turns")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
+from benchmarks.parquet import write_missing
 from experiments.assignment.assignment import assign
 from offerwise.opening import open_experiment
 
@@ -70,20 +69,12 @@ class Tables:
 
     def make(self, threads: int, memory: str) -> None:
         """Write what is not there yet and assign every member; the same rows and arms in every run."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         rows = {
             "members": (_MEMBERS, [self.members]),
             "orders": (_ORDERS, [self.members, 3 * self.members]),
             "feedback": (_FEEDBACK, [self.members, self.members]),
         }
-        with duckdb.connect(config={"memory_limit": memory, "threads": threads}) as connection:
-            connection.execute("SET enable_progress_bar = false")
-            for source, (statement, arguments) in rows.items():
-                path = self.folder / f"{source}.parquet"
-                if not path.exists():
-                    unfinished = path.with_suffix(".unfinished")
-                    connection.execute(statement.format(path=unfinished), arguments)
-                    unfinished.replace(path)
+        write_missing(self.folder, rows, memory=memory, threads=threads)
         if not self.definition.exists():
             self.definition.write_text(json.dumps(define()), encoding="utf8")
         assigned = self.folder / "assigned"

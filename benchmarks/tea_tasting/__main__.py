@@ -14,15 +14,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import duckdb
 
+from benchmarks.environments import peer_interpreter
+from benchmarks.processes import run
+
 HERE = Path(__file__).resolve().parent
-VENV = HERE.parent / ".venvs" / "tea_tasting"
 PEER = ("tea-tasting>=2,<3", "ibis-framework[duckdb]", f"duckdb=={duckdb.__version__}")
 ARMS = ("control", *(f"offer{number}" for number in range(1, 7)))
 
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--times", type=int, default=3, help="timed runs in a process, after one to warm up")
     parser.add_argument("--peer-python", help="a Python 3.12 or later for tea-tasting")
     options = parser.parse_args(arguments)
-    peer = peer_environment(options.peer_python)
+    peer = peer_interpreter("tea_tasting", PEER, lambda: options.peer_python or newer_python())
     ours: dict[str, list[float]] = {}
     theirs: dict[str, list[float]] = {}
     version = ""
@@ -53,11 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         definition.write_text(json.dumps(define()), encoding="utf8")
         times = str(options.times)
         for _ in range(options.rounds):
-            answer = run(
-                [sys.executable, "-m", "benchmarks.tea_tasting.ours", str(database), str(definition), times]
-            )
-            collect(ours, answer)
-            answer = run([str(peer), str(HERE / "peer.py"), str(database), times])
+            own = [sys.executable, "-m", "benchmarks.tea_tasting.ours", str(database), str(definition), times]
+            collect(ours, run(own).answer)
+            answer = dict(run([str(peer), str(HERE / "peer.py"), str(database), times]).answer)
             version = answer.pop("version")
             collect(theirs, answer)
     print(
@@ -69,17 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(any(median(ours[question]) > median(theirs[question]) for question in theirs))
 
 
-def peer_environment(python: str | None) -> Path:
-    """The interpreter of the peer's own environment, made and filled once."""
-    interpreter = VENV / "bin" / "python"
-    if not (VENV / "ready").exists():
-        found = python or next(filter(_runs, ("python3.13", "python3.12")), None)
-        if found is None:
-            raise SystemExit("tea-tasting 2 needs Python 3.12 or later; name one with --peer-python")
-        subprocess.run([found, "-m", "venv", "--clear", str(VENV)], check=True)
-        subprocess.run([str(interpreter), "-m", "pip", "install", "--quiet", *PEER], check=True)
-        (VENV / "ready").touch()
-    return interpreter
+def newer_python() -> str:
+    """A Python that tea-tasting can run on."""
+    found = next(filter(_runs, ("python3.13", "python3.12")), None)
+    if found is None:
+        raise SystemExit("tea-tasting 2 needs Python 3.12 or later; name one with --peer-python")
+    return found
 
 
 def _runs(python: str) -> bool:
@@ -125,14 +120,7 @@ def _row(question: str, own: float, other: float | None) -> str:
     return f"| {question} | {own:.3f} | {compared or ' | '} |"
 
 
-def run(command: Sequence[str]) -> dict[str, Any]:
-    """The JSON object that a process prints."""
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=HERE.parents[1])
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
-def collect(into: dict[str, list[float]], answer: dict[str, list[float]]) -> None:
+def collect(into: dict[str, list[float]], answer: Mapping[str, list[float]]) -> None:
     for question, seconds in answer.items():
         into.setdefault(question, []).extend(seconds)
 

@@ -1,0 +1,1 @@
+"""The uplift benchmark: simulated tests whose truth is known, beside other packages."""
