@@ -18,7 +18,9 @@ from experiments.definition.model import Definition
 from experiments.documents.analysis import Analysis
 from experiments.inference.moments import Moments
 from experiments.language import Words
-from experiments.measurement.measurement import Cell, Measurement, MetricKind, MetricMoments, WindowState
+from experiments.measurement.cells import Cell
+from experiments.measurement.measurement import Measurement, MetricKind, MetricMoments
+from experiments.measurement.windows import WindowState
 
 BINARY = ("bought", "opened")
 AMOUNTS = ("profit", "spend", "visits", "refunds")

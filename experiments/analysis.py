@@ -17,8 +17,9 @@ from experiments.definition.design import FixedLooks
 from experiments.documents.analysis import Analysis, HealthCheck
 from experiments.experiment import Experiment
 from experiments.health.health import examine
-from experiments.measurement.measurement import Measurement, build_units, measure
+from experiments.measurement.measurement import Measurement, measure
 from experiments.measurement.open_arms import OpenArms, open_arms
+from experiments.measurement.units import build_units
 from experiments.measurement.windows import closed_members
 
 

@@ -16,8 +16,9 @@ from experiments.experiment import Experiment
 from experiments.health.health import examine
 from experiments.inference.guardrails import non_inferiority
 from experiments.inference.looks import AnytimeComparison
-from experiments.measurement.measurement import Measurement, build_units, measure
+from experiments.measurement.measurement import Measurement, measure
 from experiments.measurement.open_arms import open_arms
+from experiments.measurement.units import build_units
 from experiments.measurement.windows import closed_members
 
 

@@ -15,7 +15,8 @@ from experiments.documents.validation import WarehouseSQL
 from experiments.engines.script import BigQueryScript, Recorder, SnowflakeScript, Warehouse
 from experiments.experiment import Experiment
 from experiments.files import Workspace
-from experiments.measurement.measurement import build_units, measure
+from experiments.measurement.measurement import measure
+from experiments.measurement.units import build_units
 
 Script = BigQueryScript | SnowflakeScript
 

@@ -24,8 +24,9 @@ from experiments.definition.errors import InputError, RefusedError
 from experiments.documents.analysis import GuardrailResult, Reason
 from experiments.experiment import Experiment
 from experiments.health.health import examine
-from experiments.measurement.measurement import Measurement, Units, build_units, measure
+from experiments.measurement.measurement import Measurement, measure
 from experiments.measurement.open_arms import OpenArms, open_arms
+from experiments.measurement.units import Units, build_units
 from experiments.measurement.windows import closed_members
 from uplift.sampled_first import told_sample
 

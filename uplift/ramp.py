@@ -15,7 +15,8 @@ from experiments.definition.arms import CONTROL
 from experiments.definition.columns import is_reserved
 from experiments.definition.errors import OutsideError
 from experiments.experiment import Experiment
-from experiments.measurement.measurement import Measurement, build_units, measure
+from experiments.measurement.measurement import Measurement, measure
+from experiments.measurement.units import build_units
 from experiments.measurement.windows import PLANNED, longest_window
 from experiments.queries import column, fetch_rows, is_null, named, number, relation, when
 from uplift.rollout_ledger import LEDGER, ledger_path

@@ -16,7 +16,8 @@ import time
 
 from experiments.assignment.assigned import assigned_members
 from experiments.data.catalogue import open_data
-from experiments.measurement.measurement import build_units, measure
+from experiments.measurement.measurement import measure
+from experiments.measurement.units import build_units
 from offerwise.opening import open_experiment
 
 

@@ -20,8 +20,9 @@ from experiments.assignment.assigned import assigned_members
 from experiments.data.catalogue import open_data
 from experiments.decision.conclusion import Lock, conclude
 from experiments.decision.sentences import Sentences
-from experiments.measurement.measurement import build_units, measure
+from experiments.measurement.measurement import measure
 from experiments.measurement.moments_query import MomentsQuery
+from experiments.measurement.units import build_units
 from offerwise.opening import open_experiment
 
 

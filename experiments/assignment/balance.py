@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from sqlglot import exp
 
-from experiments.audience.audience import PROFILE, Audience
+from experiments.audience.audience import Audience
+from experiments.audience.eligibility import PROFILE
 from experiments.definition.arms import CONTROL
 from experiments.definition.audience import SEGMENT
 from experiments.definition.columns import is_reserved

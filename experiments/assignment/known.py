@@ -9,7 +9,8 @@ from sqlglot import exp
 
 from experiments.assignment.entry import entry_day
 from experiments.audience.as_of import OwnDay
-from experiments.audience.audience import PROFILE, carried, used_columns
+from experiments.audience.audience import carried, used_columns
+from experiments.audience.eligibility import PROFILE
 from experiments.audience.features import Profile, moments_of_features, profile, profile_on_own_day
 from experiments.data.catalogue import Catalogue
 from experiments.definition.model import Definition

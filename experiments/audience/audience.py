@@ -14,7 +14,6 @@ from experiments.audience.eligibility import (
     REFUSALS,
     Conditions,
     Eligibility,
-    Refusal,
     Rule,
     eligibility,
 )
@@ -29,18 +28,6 @@ from experiments.documents.assignment import ContactLevel, RuleRemoval
 from experiments.engines.protocol import ColumnType
 from experiments.experiment import Experiment
 from experiments.queries import column, fetch_rows, named, number, relation
-
-__all__ = [
-    "PROFILE",
-    "REFUSALS",
-    "Audience",
-    "Refusal",
-    "build_audience",
-    "carried",
-    "snapshot_of",
-    "under_floor",
-    "used_columns",
-]
 
 _RELATION = "audience"
 _RULE = "refused_rule"

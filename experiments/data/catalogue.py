@@ -14,8 +14,6 @@ from experiments.definition.model import MEMBERS
 from experiments.engines.protocol import ColumnType
 from experiments.experiment import Experiment
 
-__all__ = ["Catalogue", "SourceTable", "open_data"]
-
 
 @dataclass(frozen=True)
 class Catalogue:

@@ -13,8 +13,9 @@ from experiments.decision.contrasts import read_by_decision
 from experiments.decision.effects import effect_rows, overall_family, roles
 from experiments.documents.analysis import ClosedArm, Effect
 from experiments.experiment import Experiment
-from experiments.measurement.measurement import build_units, measure
+from experiments.measurement.measurement import measure
 from experiments.measurement.open_arms import closed_beside_control
+from experiments.measurement.units import build_units
 from experiments.measurement.windows import PLANNED
 from experiments.queries import column, count_where, fetch_rows, named, relation
 

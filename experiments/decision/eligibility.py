@@ -12,7 +12,8 @@ from experiments.decision.sentences import Sentences
 from experiments.definition.arms import CONTROL
 from experiments.definition.model import Definition
 from experiments.documents.analysis import GuardrailResult, Reason
-from experiments.inference.comparison import Alternative, Comparison
+from experiments.inference.comparison import Comparison
+from experiments.inference.tails import Alternative
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from experiments.definition.design import Correction
-from experiments.inference.comparison import Alternative, Comparison
+from experiments.inference.comparison import Comparison
 from experiments.inference.corrections import adjust, interval_level
 from experiments.inference.dunnett import dunnett_adjust, dunnett_critical, loadings
-from experiments.inference.tails import tail_probability
+from experiments.inference.tails import Alternative, tail_probability
 
 Interval = tuple[float, float]
 

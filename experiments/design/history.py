@@ -19,7 +19,8 @@ from experiments.inference.adjustment import explained_share
 from experiments.inference.moments import Moments
 from experiments.inference.power_by_unit import design_effect
 from experiments.inference.ratios import ratio_variance
-from experiments.measurement.measurement import Measurement, MetricMoments, build_units, measure
+from experiments.measurement.measurement import Measurement, MetricMoments, measure
+from experiments.measurement.units import build_units
 from experiments.measurement.windows import longest_window
 from experiments.queries import column, double, is_null, named, number, relation
 

@@ -11,7 +11,8 @@ from experiments.definition.model import Definition
 from experiments.documents.analysis import CheckStatus, HealthCheck
 from experiments.health.telling import HealthWording
 from experiments.inference.sample_ratio import sample_ratio
-from experiments.measurement.measurement import Measurement, MemberCount
+from experiments.measurement.measurement import Measurement
+from experiments.measurement.member_counts import MemberCount
 
 WARN_BELOW = 0.01
 """A p-value below this warns."""

@@ -12,8 +12,6 @@ from experiments.inference.tails import Alternative
 
 Kind = Literal["binary", "mean"]
 
-__all__ = ["Alternative", "Comparison", "Kind", "compare"]
-
 
 class Comparison(Protocol):
     """An arm compared with another on one metric, intention to treat: everybody assigned counts.

@@ -25,19 +25,8 @@ from experiments.measurement.member_counts import (
 from experiments.measurement.member_values import missing_rule
 from experiments.measurement.moments_query import MomentsQuery
 from experiments.measurement.unit_counts import UnitCounts, count_units
-from experiments.measurement.units import Units, build_units
+from experiments.measurement.units import Units
 from experiments.measurement.windows import WindowState, window_state
-
-__all__ = [
-    "Cell",
-    "Measurement",
-    "MemberCount",
-    "MetricMoments",
-    "Units",
-    "WindowState",
-    "build_units",
-    "measure",
-]
 
 MetricKind = Literal["binary", "mean", "ratio"]
 

@@ -11,7 +11,8 @@ from experiments.design.history import past_members
 from experiments.documents.analysis import Reason
 from experiments.documents.simulation import SimulatedRate, Simulation, Source
 from experiments.experiment import Experiment
-from experiments.measurement.measurement import build_units, measure
+from experiments.measurement.measurement import measure
+from experiments.measurement.units import build_units
 from experiments.refusals import refusal
 from experiments.simulation.judge import LEVEL, judge_rates
 from experiments.simulation.parallel import run_trials

@@ -18,7 +18,9 @@ from experiments.definition.model import Definition
 from experiments.documents.analysis import Analysis, HealthCheck
 from experiments.inference.moments import Moments
 from experiments.language import Language, Words
-from experiments.measurement.measurement import Cell, Measurement, MetricMoments, WindowState
+from experiments.measurement.cells import Cell
+from experiments.measurement.measurement import Measurement, MetricMoments
+from experiments.measurement.windows import WindowState
 
 CONTACT = 0.05
 MARGIN = 0.4

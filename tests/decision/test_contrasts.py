@@ -19,7 +19,8 @@ from experiments.files import write_whole
 from experiments.inference.adjustment import LinComparison
 from experiments.inference.moments import Moments
 from experiments.inference.ratios import DeltaRatioComparison
-from experiments.measurement.measurement import Cell, MetricMoments
+from experiments.measurement.cells import Cell
+from experiments.measurement.measurement import MetricMoments
 from experiments.money.value_formula import linear_weights, value_formula
 from tests.decision.campaign import Campaign, Did, analysis, define, metric
 

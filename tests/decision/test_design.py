@@ -16,7 +16,7 @@ from experiments.documents.design import Design
 from experiments.inference.comparison import compare
 from experiments.inference.guardrails import non_inferiority
 from experiments.inference.moments import Moments
-from experiments.measurement.measurement import Cell
+from experiments.measurement.cells import Cell
 from offerwise.opening import open_experiment
 from tests.decision.campaign import Campaign, Did, define, sentences
 from tests.decision.dormant import write_campaign

@@ -16,7 +16,7 @@ from experiments.decision.contrasts import Contrasts
 from experiments.decision.pick import Picker
 from experiments.definition.model import Definition
 from experiments.inference.moments import Moments
-from experiments.measurement.measurement import Cell
+from experiments.measurement.cells import Cell
 from tests.decision.campaign import ARMS, BASE, SEGMENTS, Campaign, Did, analysis, define, metric, sentences
 
 RUNS = 600

@@ -27,7 +27,8 @@ from experiments.assignment.assigned import assigned_members
 from experiments.assignment.assignment import assign
 from experiments.data.catalogue import open_data
 from experiments.measurement.event_counts import count_events
-from experiments.measurement.measurement import build_units, measure
+from experiments.measurement.measurement import measure
+from experiments.measurement.units import build_units
 from offerwise.opening import open_experiment
 
 MEMBERS = 2_400

@@ -12,7 +12,7 @@ from experiments.decision.conclusion import Lock, conclude
 from experiments.decision.looks import find_look
 from experiments.definition.model import Definition
 from experiments.documents.analysis import Analysis, HealthCheck
-from experiments.measurement.measurement import WindowState
+from experiments.measurement.windows import WindowState
 from tests.decision.campaign import Campaign, Did, codes, define, sentences
 
 NOW = datetime(2026, 12, 20, tzinfo=UTC)

@@ -17,7 +17,9 @@ from experiments.decision.looks import Look, find_look
 from experiments.definition.model import Definition
 from experiments.documents.analysis import Analysis
 from experiments.inference.moments import Moments
-from experiments.measurement.measurement import Cell, Measurement, WindowState
+from experiments.measurement.cells import Cell
+from experiments.measurement.measurement import Measurement
+from experiments.measurement.windows import WindowState
 from tests.decision.campaign import define, metric, sentences
 
 ARMS = ("control", "points", "coupon")

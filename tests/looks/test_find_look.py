@@ -14,7 +14,9 @@ from experiments.decision.look_ledger import LookBook, LookPlan
 from experiments.decision.looks import Look, NotDue, find_look, look_already_taken, planned_by_arm
 from experiments.definition.errors import InputError, RefusedError
 from experiments.definition.model import Definition
-from experiments.measurement.measurement import Cell, Measurement, WindowState
+from experiments.measurement.cells import Cell
+from experiments.measurement.measurement import Measurement
+from experiments.measurement.windows import WindowState
 from tests.decision.campaign import define
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)

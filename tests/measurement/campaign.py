@@ -24,7 +24,8 @@ from experiments.experiment import Experiment
 from experiments.files import Workspace
 from experiments.health.health import check_health
 from experiments.language import Words
-from experiments.measurement.measurement import Measurement, Units, build_units, measure
+from experiments.measurement.measurement import Measurement, measure
+from experiments.measurement.units import Units, build_units
 
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 

@@ -18,7 +18,8 @@ from experiments.engines.connect import connect
 from experiments.experiment import Experiment
 from experiments.files import Workspace
 from experiments.health.health import check_health
-from experiments.measurement.measurement import Measurement, build_units, measure
+from experiments.measurement.measurement import Measurement, measure
+from experiments.measurement.units import build_units
 
 KARLAN = """
 version: 1

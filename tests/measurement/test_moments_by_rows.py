@@ -15,7 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from experiments.measurement.measurement import Cell, measure
+from experiments.measurement.cells import Cell
+from experiments.measurement.measurement import measure
 from tests.measurement.campaign import ASSIGNED, campaign
 
 ZONE = ZoneInfo("America/New_York")

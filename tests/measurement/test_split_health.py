@@ -19,7 +19,10 @@ from experiments.documents.analysis import HealthCheck
 from experiments.health.split import SplitHealth
 from experiments.health.telling import HealthWording
 from experiments.language import Words
-from experiments.measurement.measurement import Cell, Measurement, MemberCount, WindowState
+from experiments.measurement.cells import Cell
+from experiments.measurement.measurement import Measurement
+from experiments.measurement.member_counts import MemberCount
+from experiments.measurement.windows import WindowState
 from tests.measurement.campaign import HEAD
 
 TEXT = """

@@ -18,9 +18,10 @@ from experiments.health.health import examine
 from experiments.health.stages import StageHealth
 from experiments.health.telling import HealthWording
 from experiments.language import Words
-from experiments.measurement.measurement import build_units, measure
+from experiments.measurement.measurement import measure
 from experiments.measurement.open_arms import open_arms
 from experiments.measurement.stage_counts import StageCount, count_stages
+from experiments.measurement.units import build_units
 from experiments.measurement.windows import closed_members
 from tests.measurement.campaign import HEAD, Campaign, campaign, ledger_of
 from tests.measurement.test_member_units import SENT, people, sold

@@ -25,7 +25,8 @@ from experiments.inference.cluster_robust import ClusterComparison
 from experiments.inference.clusters import ClusterSums
 from experiments.inference.power_by_unit import design_effect
 from experiments.measurement import cluster_query
-from experiments.measurement.measurement import Measurement, build_units, measure
+from experiments.measurement.measurement import Measurement, measure
+from experiments.measurement.units import build_units
 from experiments.simulation.remeasure import Remeasure
 from experiments.simulation.sample import fetch_sample
 from experiments.simulation.simulate import simulate

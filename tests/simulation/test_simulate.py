@@ -18,7 +18,8 @@ from experiments.assignment.assigned import assigned_members
 from experiments.assignment.assignment import assign
 from experiments.definition.errors import InputError
 from experiments.documents.simulation import Simulation
-from experiments.measurement.measurement import Measurement, Units, build_units, measure
+from experiments.measurement.measurement import Measurement, measure
+from experiments.measurement.units import Units, build_units
 from experiments.simulation.sample import fetch_sample
 from experiments.simulation.simulate import simulate
 from offerwise.__main__ import main
