@@ -86,7 +86,7 @@ def compare(members: int) -> list[tuple[str, float, float, float]]:
 
 def main() -> int:
     """Print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.allocation", description=__doc__)
     parser.add_argument("--members", type=int, default=MEMBERS)
     parser.add_argument(
         "--compared", type=int, default=20_000, help="members of the problem that HiGHS takes whole"

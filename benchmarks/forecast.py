@@ -182,7 +182,7 @@ def _open(campaign: Campaign, now: datetime) -> AbstractContextManager[Experimen
 
 def main() -> int:
     """Run campaigns, one line of JSON each, and judge them."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.forecast", description=__doc__)
     parser.add_argument("--campaigns", type=int, default=100)
     parser.add_argument("--first", type=int, default=1, help="seed of the first campaign")
     parser.add_argument("--members", type=int, default=MEMBERS)

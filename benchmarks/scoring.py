@@ -84,7 +84,7 @@ def timed(engine: Engine, value: exp.Expr, path: Path) -> float:
 
 def main() -> int:
     """Print medians and their ratio."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scoring", description=__doc__)
     parser.add_argument("--members", type=int, default=MEMBERS)
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
