@@ -54,8 +54,7 @@ def test_every_correction_lies_between_none_and_bonferroni() -> None:
 def test_interval_levels(correction: Correction, label: str, alpha: float) -> None:
     family = karlan(correction)
     assert family.interval_adjustment == label
-    rejected = sum(p <= 0.05 for p in family.p_values())
-    assert rejected == {"none": 2, "bh": 2}.get(correction, 2)
+    assert sum(p <= 0.05 for p in family.p_values()) == 2
     assert family.intervals[0] == pytest.approx(family.contrasts[0].comparison.interval(alpha))
 
 

@@ -24,6 +24,9 @@ def rows(folder: Path, priors: object = None, **changes: object) -> dict[tuple[s
 def test_without_a_prior_the_posterior_is_the_estimate(tmp_path: Path) -> None:
     document = analysis(define(tmp_path), CAMPAIGN)
     effects = {(row.metric, row.arm): row for row in document.effects if row.segment is None}
+    assert {(row.metric, row.arm) for row in document.bayes} == {
+        (metric, arm) for metric in ("converted", "profit") for arm in ("points", "coupon", "gift")
+    }
     for row in document.bayes:
         effect = effects[row.metric, row.arm]
         assert (row.prior_mean, row.prior_sd) == (None, None)

@@ -110,6 +110,7 @@ def test_a_further_run_tells_the_same(written: Written) -> None:
 def test_the_policy_s_arm_of_the_held_out_is_what_others_get(written: Written) -> None:
     """Of each part, the policy gives held-out and exploring members what it gives the others, as often, within binomial bounds."""
     ledger = written.ledger
+    assert {"holdout", "explore", "offer"} <= {*ledger["reason"]}
     for _, cell in ledger.groupby("cell"):
         share = cell[cell["reason"].isin(["offer", "not_offered"])]["arm"].value_counts(normalize=True)
         for _, group in cell[cell["reason"].isin(["holdout", "explore"])].groupby("reason"):
