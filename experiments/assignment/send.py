@@ -11,8 +11,8 @@ from sqlglot import exp
 
 from experiments.assignment.closing import closes_at
 from experiments.assignment.draws import purpose_hash, slot
-from experiments.audience.as_of import local_midnight
 from experiments.audience.audience import snapshot_of
+from experiments.data.midnight import local_midnight
 from experiments.definition.arms import Arm
 from experiments.definition.model import Definition
 from experiments.definition.send import Send
@@ -114,7 +114,7 @@ def _send_list(experiment: Experiment, ledger: str, arm: Arm) -> exp.Select:
     engine, planned = experiment.engine, column("planned_send_at", ledger)
     wanted: exp.Expr = exp.EQ(this=column("arm", ledger), expression=exp.Literal.string(arm.id))
     if experiment.definition.audience.is_daily:
-        today = local_midnight(experiment.definition, snapshot_of(experiment))
+        today = local_midnight(experiment.definition.zone, snapshot_of(experiment))
         wanted = exp.and_(wanted, exp.GTE(this=planned.copy(), expression=engine.instant_literal(today)))
     if (closes := closes_at(experiment.definition, arm.id)) is not None:
         wanted = exp.and_(wanted, exp.LT(this=planned.copy(), expression=engine.instant_literal(closes)))

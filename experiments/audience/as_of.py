@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Protocol
 
 from sqlglot import exp
 
+from experiments.data.midnight import stored_midnight
 from experiments.definition.model import Definition
 from experiments.engines.protocol import ColumnType, Engine
 from experiments.queries import column, named, relation
@@ -77,7 +78,8 @@ class OneDay:
 
     def midnight(self, kind: ColumnType, days_before: int, alias: str) -> exp.Expr:  # noqa: ARG002 - the protocol's
         """A literal."""
-        return midnight(self.definition, self.engine, self.snapshot, kind, days_before)
+        day = self.snapshot - timedelta(days=days_before)
+        return stored_midnight(self.engine, self.definition.zone, day, kind)
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,10 @@ class OwnDay:
                 expressions=[
                     _day_literal(planned),
                     _day_literal(own),
-                    *(midnight(definition, self.engine, own, kind, before) for kind, before in self.moments),
+                    *(
+                        stored_midnight(self.engine, definition.zone, own - timedelta(days=before), kind)
+                        for kind, before in self.moments
+                    ),
                 ]
             )
             for planned, own in days.items()
@@ -165,22 +170,6 @@ class OwnDay:
 
 def _name(kind: ColumnType, days_before: int) -> str:
     return f"own__{kind.name.lower()}_{days_before}"
-
-
-def midnight(
-    definition: Definition, engine: Engine, day: date, kind: ColumnType, days_before: int
-) -> exp.Expr:
-    """00:00 of the day so many days before `day`, in the type of a source's time."""
-    day -= timedelta(days=days_before)
-    if kind is ColumnType.INSTANT:
-        return engine.instant_literal(local_midnight(definition, day))
-    literal = exp.DType.DATE if kind is ColumnType.DATE else exp.DType.TIMESTAMP
-    return exp.cast(exp.Literal.string(day.isoformat()), literal)
-
-
-def local_midnight(definition: Definition, day: date) -> datetime:
-    """00:00 of a day in the definition's time zone, as an instant; where clocks skip it, the moment they jump."""
-    return datetime.combine(day, time(0), definition.zone).astimezone(UTC)
 
 
 def _day_literal(day: date) -> exp.Expr:

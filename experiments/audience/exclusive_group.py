@@ -8,8 +8,8 @@ from sqlglot import exp
 
 from experiments.assignment.entry import last_entry_day
 from experiments.assignment.ledger_folders import refuse_unseen
-from experiments.audience.as_of import local_midnight
 from experiments.audience.group_tests import GroupTest, other_tests, unannounced_tests
+from experiments.data.midnight import local_midnight
 from experiments.definition.audience import DAILY
 from experiments.definition.errors import RefusedError
 from experiments.experiment import Experiment
@@ -38,7 +38,7 @@ def members_in_running_tests(experiment: Experiment, snapshot: date) -> list[exp
     _refuse_unannounced(experiment, group)
     cool_down = experiment.definition.audience.cool_down_days
     engine = experiment.engine
-    opens = engine.instant_literal(local_midnight(experiment.definition, snapshot))
+    opens = engine.instant_literal(local_midnight(experiment.definition.zone, snapshot))
     found = []
     for place, test in enumerate(other_tests(experiment, group)):
         name = f"exclusive_group_{place}"

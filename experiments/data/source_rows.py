@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlglot import exp
 
+from experiments.data.midnight import stored_midnight
 from experiments.data.source_table import SourceTable
 from experiments.definition.expressions import Expression
 from experiments.definition.model import Definition
@@ -76,10 +77,9 @@ class SourceRows:
         `first` and `last` are days of the definition's time zone.
         It compares the column as it is stored, so that an engine leaves out whole parts of a file.
         """
-        kind = self.opened.columns[self.source.time or ""]
         stored = self._column(self.source.time or "")
-        low = exp.GTE(this=stored, expression=self._midnight(_shifted(first, -1), kind))
-        high = exp.LT(this=stored.copy(), expression=self._midnight(_shifted(last, days + 2), kind))
+        low = exp.GTE(this=stored, expression=self._midnight(first, -1))
+        high = exp.LT(this=stored.copy(), expression=self._midnight(last, days + 2))
         return exp.and_(low, high)
 
     def condition(self, where: Expression) -> exp.Expr:
@@ -99,12 +99,10 @@ class SourceRows:
     def _translated(self, expression: Expression) -> exp.Expr:
         return translate(expression, self._column, self.opened.columns, self.engine, self.definition.zone)
 
-    def _midnight(self, day: date, kind: ColumnType) -> exp.Expr:
-        """00:00 of a day in a type of time."""
-        if kind is ColumnType.INSTANT:
-            return self.engine.instant_literal(datetime.combine(day, time(), self.definition.zone))
-        dtype = exp.DType.DATE if kind is ColumnType.DATE else exp.DType.TIMESTAMP
-        return exp.cast(exp.Literal.string(day.isoformat()), dtype)
+    def _midnight(self, day: date, later: int) -> exp.Expr:
+        """00:00 so many days later, as the source stores its time."""
+        kind = self.opened.columns[self.source.time or ""]
+        return stored_midnight(self.engine, self.definition.zone, _shifted(day, later), kind)
 
     def _column(self, name: str) -> exp.Expr:
         return column(name, self.alias)
