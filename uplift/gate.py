@@ -30,7 +30,8 @@ class Contender:
         value: Level per member.
         over_control: Paired gain over no contact.
         over_single: Paired gain over the best single arm.
-        proven: Whether the gain over the best single arm passed the gate; always False for the kinds that need no proof.
+        proven: Whether the gains over the best single arm and over no contact passed the gate; always False for the kinds that
+            need no proof.
     """
 
     kind: PolicyKind
@@ -66,9 +67,9 @@ def run_gate(
     A personalised kind is proven where its gain over the best single arm exceeds its standard error by the one-sided
     2.5 % point of the largest of the kinds' statistics (max-t, with the correlation of their gains), and its gain over no
     contact does so, too: where purchases are rare, one can make an arm that loses the best of a fold, and to contact nobody
-    is better than that without being personal. Of the proven kinds, the
-    simplest that loses at most one standard error against the largest gain, member by member, is chosen; if none is
-    proven, the best single arm. Where that is no contact at all, it is called `treat_nobody`.
+    is better than that without being personal. Of the proven kinds, the simplest that loses at most one standard error
+    against the largest gain, member by member, is chosen; if none is proven, the best single arm. Where that is no contact
+    at all, it is called `treat_nobody`.
 
     In a test of usual size that standard error can be a tenth of all there is to gain, and the largest gain that of a kind which
     had luck. Where effects are expected, the kind that is chosen must therefore also keep 95 % of the largest gain that they
@@ -76,7 +77,7 @@ def run_gate(
 
     The folds teach each other's policies, so that without any effect their gains vary more than those of independent members:
     the variance of a personalised kind's gain is raised by n_valued / n_learned = 1 / (folds - 1), in its interval too. With
-    equal or with constant effects the gate then passes in 2 to 4 % of simulations (`benchmarks.gate`).
+    equal or with constant effects the gate then passes in 1 to 5 % of simulations (`benchmarks.gate`, `docs/uplift.md`).
 
     Args:
         scores: Shape (n, K): held-out doubly robust scores.

@@ -119,38 +119,28 @@ class CrossFit:
         rows = self.sample.fold == fold
         return self.model(fold, *also_left_out).predict(self.sample.members.codes[rows])
 
-    def held_out_scores(self) -> Array:
-        """Shape (n, K): the scores with which policies are valued; no model has seen the member that it scores."""
-        return self._collect(lambda fold, part: _full(self.predict(fold), part))
+    def learning_scores(self, valued_on: int) -> Array:
+        """Shape (n, K): the scores from which a policy is learned that is valued on a fold.
 
-    def learning_scores(self, valued_on: int | None = None) -> Array:
-        """Shape (n, K): the scores from which a policy is learned.
-
-        With `valued_on`, no model has seen that fold either, and its own rows are NaN.
+        No model has seen the member that it scores, nor that fold, whose own rows are NaN.
         """
-        extra = () if valued_on is None else (valued_on,)
-        return self._collect(
-            lambda fold, part: steady_scores(self.predict(fold, *extra), part), skip=valued_on
-        )
+        scores = np.full((len(self.sample), len(self.sample.arms)), np.nan)
+        for fold in range(self.sample.folds):
+            if fold != valued_on:
+                rows = self.sample.fold == fold
+                scores[rows] = steady_scores(self.predict(fold, valued_on), self.sample.rows(rows))
+        return scores
 
     def scores_of_all(self) -> tuple[Array, Array]:
-        """`held_out_scores` and `learning_scores`, from one prediction of each fold."""
+        """Shape (n, K) each: the scores with which policies are valued, and those from which one for all members is learned.
+
+        No model has seen the member that it scores.
+        """
         shape = (len(self.sample), len(self.sample.arms))
         valued, learned = np.empty(shape), np.empty(shape)
         for fold in range(self.sample.folds):
             rows = self.sample.fold == fold
             part, prediction = self.sample.rows(rows), self.predict(fold)
-            valued[rows], learned[rows] = _full(prediction, part), steady_scores(prediction, part)
+            valued[rows] = doubly_robust(prediction.value, part.arm, part.value, part.propensity)
+            learned[rows] = steady_scores(prediction, part)
         return valued, learned
-
-    def _collect(self, score: Callable[[int, LearningSample], Array], skip: int | None = None) -> Array:
-        scores = np.full((len(self.sample), len(self.sample.arms)), np.nan)
-        for fold in range(self.sample.folds):
-            if fold != skip:
-                rows = self.sample.fold == fold
-                scores[rows] = score(fold, self.sample.rows(rows))
-        return scores
-
-
-def _full(prediction: Prediction, part: LearningSample) -> Array:
-    return doubly_robust(prediction.value, part.arm, part.value, part.propensity)

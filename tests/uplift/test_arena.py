@@ -27,7 +27,7 @@ def test_trees_that_lean_on_the_joint_learner_give_better_offers_than_trees_of_s
         truth = replace(TRUTHS["wavy"], numbers=6)
         sample, others = truth.test(20_000, seed), truth.others(50_000, seed)
         models = CrossFit(sample)
-        scores = models.learning_scores()
+        _, scores = models.scores_of_all()
         learner = fit_learner("joint", sample, models.model())
         binned = bin_features(sample.space, sample.members.codes, 16)
         members = Members(others.codes, others.codes[:, 0].astype(np.int64))

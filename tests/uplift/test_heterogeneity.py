@@ -48,7 +48,7 @@ def test_effects_that_differ_are_found() -> None:
 def test_equal_predictions_prove_nothing() -> None:
     sample = simulate(1200, effects="each", seed=1, folds=3).sample
     prediction = CrossFit(sample, fit=arm_means).predict(1).value
-    scores = CrossFit(sample).held_out_scores()[sample.fold == 1]
+    scores = CrossFit(sample).scores_of_all()[0][sample.fold == 1]
     assert projection_statistic(prediction, scores) == 0.0
     assert dealing_statistic(np.full(len(scores), 2), scores) == 0.0
 

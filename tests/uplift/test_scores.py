@@ -25,7 +25,8 @@ def test_a_good_model_makes_scores_quieter() -> None:
     sample = simulate(12_000, effects="unequal", seed=2, folds=3).sample
     likely = sample.members.codes[:, 1] > 0
     sample = replace(sample, value=np.where(likely, sample.value, 0.0))
-    learned, simple = CrossFit(sample).held_out_scores(), CrossFit(sample, fit=arm_means).held_out_scores()
+    learned, _ = CrossFit(sample).scores_of_all()
+    simple, _ = CrossFit(sample, fit=arm_means).scores_of_all()
     assert learned.var(axis=0).sum() < simple.var(axis=0).sum()
 
 
@@ -76,4 +77,4 @@ def test_the_idle_value_is_the_contact_cost_of_those_who_do_nothing() -> None:
 
 def test_the_same_seed_gives_the_same_scores() -> None:
     sample = simulate(1500, effects="each", seed=6, folds=3, spend=True).sample
-    np.testing.assert_array_equal(CrossFit(sample).held_out_scores(), CrossFit(sample).held_out_scores())
+    np.testing.assert_array_equal(CrossFit(sample).scores_of_all(), CrossFit(sample).scores_of_all())
