@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from experiments.definition.model import Definition
 from experiments.definition.policy import PolicyKind
+from experiments.definition.policy import Uplift as Settings
 from experiments.experiment import Experiment
 from uplift.crossfit import Arena, Contest, Plan
 from uplift.documents import Chosen, SegmentOffer, Uplift
@@ -72,12 +74,7 @@ def find_policy(experiment: Experiment, value: str | None = None, *, explain: bo
     reading = read_sample(evidence, metric)
     sample = reading.sample
     require_learnable(experiment, sample)
-    plan = Plan(
-        kinds=settings.policy.kinds,
-        learners=settings.learners,
-        max_depth=settings.policy.max_depth,
-        min_part=definition.decision.pick.min_members_per_arm * len(sample.arms),
-    )
+    plan = _plan(definition, settings, len(sample.arms))
     arena = Arena(sample, plan, experiment.progress)
     contest = arena.run()
     experiment.progress("Testing whether effects differ between members")
@@ -115,6 +112,16 @@ def find_policy(experiment: Experiment, value: str | None = None, *, explain: bo
     if own:
         save_policy(policy, experiment.workspace)
     return UpliftResult(document, policy, contest.scores, sample)
+
+
+def _plan(definition: Definition, settings: Settings, arms: int) -> Plan:
+    """What competes, by the definition, for so many arms that are open."""
+    return Plan(
+        kinds=settings.policy.kinds,
+        learners=settings.learners,
+        max_depth=settings.policy.max_depth,
+        min_part=definition.decision.pick.min_members_per_arm * arms,
+    )
 
 
 def _explained(
