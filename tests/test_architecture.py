@@ -54,6 +54,10 @@ HEAVY = {
 }
 
 
+LONGEST_MODULE, LONGEST_FUNCTION = 420, 65
+"""Lines that are read in one sitting, and on one screen."""
+
+
 def room_of(module: str) -> str:
     """The room that a dotted module name lives in: the longest that fits."""
     return max((room for room in MAY_IMPORT if module == room or module.startswith(room + ".")), key=len)
@@ -117,6 +121,17 @@ def test_heavy_libraries_are_imported_where_they_are_used() -> None:
         if imported == heavy or imported.startswith(heavy + ".")
     }
     assert not wrong
+
+
+def test_modules_and_functions_are_short() -> None:
+    long = [
+        (name, getattr(node, "name", ""))
+        for name, tree in modules()
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Module) and node.body and (node.body[-1].end_lineno or 0) > LONGEST_MODULE)
+        or (isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= LONGEST_FUNCTION)
+    ]
+    assert not long
 
 
 def _user_cpu_and_modules(arguments: list[str]) -> tuple[float, set[str]]:
