@@ -18,7 +18,7 @@ from uplift.evidence import Evidence
 from uplift.features import Array, FeatureSpace, Kind
 from uplift.policy import ShippedPolicy, load_policy
 from uplift.reading import feature_kinds, segment_names
-from uplift.rules import Everybody, Individual, Rule, SegmentTable
+from uplift.rules import Everybody, Individual, Rule, SegmentTable, Tree
 from uplift.sample import FEWEST
 from uplift.sentences import PACKAGE
 
@@ -165,10 +165,10 @@ def rule_arms(rule: Rule, cells: int, policy: ShippedPolicy) -> tuple[int, ...]:
     """The arm of each part of the audience."""
     if isinstance(rule, Individual):
         return rule.arms_of_parts(len(policy.arms))
-    arms = getattr(rule, "arms", None)
-    if arms is not None:
-        return tuple(arms)
-    return (rule.arm if isinstance(rule, Everybody) else 0,) * cells
+    if isinstance(rule, SegmentTable | Tree):
+        return rule.arms
+    assert isinstance(rule, Everybody)
+    return (rule.arm,) * cells
 
 
 def _of_winners(evidence: Evidence, analysis: Analysis, metric: str) -> Offers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -107,20 +108,18 @@ def _status(experiment: Experiment, drawn: Row | None, refused_by: str | None) -
 def _with_arm(experiment: Experiment, catalogue: Catalogue, found: Explanation, drawn: Row) -> Explanation:
     definition, arm = experiment.definition, str(drawn["arm"])
     planned: datetime | None = drawn["planned_send_at"]
-    return Explanation(
-        **{
-            **vars(found),
-            "arm": arm,
-            "label": definition.arm(arm).label,
-            "segment": drawn["segment"],
-            "stratum": drawn["stratum"],
-            "batch": int(drawn["batch"]),
-            "propensity": float(drawn["propensity"]),
-            "assigned_at": _local(definition, drawn["assigned_at"]),
-            "draw": _draw(experiment, catalogue, found.member, drawn),
-            "send": None if planned is None else _time(definition, found.member, planned),
-            "closing": None if planned is None else _closing(experiment, arm, planned),
-        }
+    return replace(
+        found,
+        arm=arm,
+        label=definition.arm(arm).label,
+        segment=drawn["segment"],
+        stratum=drawn["stratum"],
+        batch=int(drawn["batch"]),
+        propensity=float(drawn["propensity"]),
+        assigned_at=_local(definition, drawn["assigned_at"]),
+        draw=_draw(experiment, catalogue, found.member, drawn),
+        send=None if planned is None else _time(definition, found.member, planned),
+        closing=None if planned is None else _closing(experiment, arm, planned),
     )
 
 

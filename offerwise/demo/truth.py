@@ -174,7 +174,7 @@ class TrueEffects:
 
     def best_arm(self, segment: str | None = None) -> str:
         """The arm with the highest true profit, `control` where every offer loses."""
-        rows = {row.arm: row.difference for row in self._profits(segment)}
+        rows = {row.arm: row.difference for row in self._effects("profit", segment)}
         best = max(rows, key=lambda arm: rows[arm])
         return best if rows[best] > 0 else CONTROL
 
@@ -192,11 +192,8 @@ class TrueEffects:
 
     def loss_making(self) -> tuple[str, ...]:
         """The arms that truly sell more than control and truly lose money by it."""
-        return tuple(
-            row.arm
-            for row in self._profits(None)
-            if row.difference < 0 < getattr(self.find("converted", row.arm), "difference", 0.0)
-        )
+        selling = {row.arm for row in self._effects("converted") if row.difference > 0}
+        return tuple(row.arm for row in self._effects("profit") if row.difference < 0 and row.arm in selling)
 
-    def _profits(self, segment: str | None) -> Iterator[TrueEffect]:
-        return (row for row in self.effects if row.metric == "profit" and row.segment == segment)
+    def _effects(self, metric: str, segment: str | None = None) -> Iterator[TrueEffect]:
+        return (row for row in self.effects if row.metric == metric and row.segment == segment)
