@@ -74,11 +74,20 @@ class Numbers:
 
     def p_value(self, value: float) -> str:
         """A p-value with four decimals; a smaller one is said to be smaller."""
-        return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
+        return probability(value).removeprefix("= ")
 
     def interval(self, low: str, high: str) -> str:
         """Two bounds, already written, as one interval."""
         return f"{low} to {high}" if self.language == "en" else f"{low} 至 {high}"
+
+
+def probability(value: float) -> str:
+    """A p-value behind the letter p in a sentence.
+
+    >>> probability(0.01234), probability(1e-9)
+    ('= 0.0123', '< 0.0001')
+    """
+    return "< 0.0001" if value < 0.0001 else f"= {value:.4f}"
 
 
 def decimals(value: float, *, significant: int = 2, most: int = 6) -> int:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from experiments.decision.contrasts import Contrasts
 from experiments.decision.effects import deciding_metrics, segment_family
-from experiments.decision.sentences import Sentences, probability
+from experiments.decision.sentences import Sentences
 from experiments.definition.model import Definition
 from experiments.documents.analysis import FactorialTerm, Finding, SegmentHeterogeneity
+from experiments.numbers import probability
 
 
 def factor_findings(

@@ -10,7 +10,7 @@ from experiments.definition.units import unit_of
 from experiments.documents.analysis import Reason
 from experiments.inference.comparison import Comparison
 from experiments.language import Words
-from experiments.numbers import Numbers
+from experiments.numbers import Numbers, probability
 
 PACKAGE = "experiments"
 
@@ -152,12 +152,3 @@ def disagree(p_value: float, bounds: tuple[float, float], alpha: float) -> bool:
 
 def _places_of_rate(value: float) -> int:
     return 2 if abs(value) >= 0.001 or value == 0 else 4
-
-
-def probability(value: float) -> str:
-    """A p-value in a sentence.
-
-    >>> probability(0.01234), probability(1e-9)
-    ('= 0.0123', '< 0.0001')
-    """
-    return f"= {value:.4f}" if value >= 0.0001 else "< 0.0001"

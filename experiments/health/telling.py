@@ -9,6 +9,7 @@ from datetime import datetime
 from experiments.definition.model import Definition
 from experiments.documents.analysis import CheckStatus, HealthCheck
 from experiments.language import Words
+from experiments.numbers import probability
 
 _PACKAGE = "experiments"
 
@@ -25,7 +26,7 @@ class HealthWording:
     ) -> HealthCheck:
         """A check with the sentence of `health.<code>`; `p` in a sentence is the check's p-value."""
         if p_value is not None:
-            facts["p"] = probability(p_value)
+            facts["p"] = f"p {probability(p_value)}"
         return HealthCheck(check, status, p_value, self.words.say(_PACKAGE, f"health.{code}", **facts))
 
     def part(self, code: str, **facts: object) -> str:
@@ -48,12 +49,3 @@ class HealthWording:
     def moment(self, moment: datetime) -> str:
         """A moment as the definition's time zone reads it."""
         return f"{moment.astimezone(self.definition.zone):%Y-%m-%d %H:%M} ({self.definition.timezone})"
-
-
-def probability(p_value: float) -> str:
-    """A p-value in a sentence.
-
-    >>> probability(0.9041), probability(2e-12)
-    ('p = 0.904', 'p < 0.0001')
-    """
-    return f"p = {p_value:.3g}" if p_value >= 0.0001 else "p < 0.0001"
