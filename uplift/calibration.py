@@ -59,10 +59,14 @@ def _slope(predicted: Array, gain: Array, unit: Integers | None) -> Estimate | N
     # What rounding leaves of equal predictions is no prediction.
     if spread <= 1e-18 * max(1.0, float((predicted**2).sum())):
         return None
-    slope = float(centred @ gain) / spread
-    rest = gain - gain.mean() - slope * centred
-    moments = centred * rest if unit is None else np.bincount(unit, weights=centred * rest)
-    return Estimate(slope, float(np.sqrt((moments**2).sum())) / spread)
+    from statsmodels.regression.linear_model import OLS
+
+    line = OLS(gain, np.column_stack([np.ones(len(gain)), centred]))
+    if unit is None:
+        found = line.fit(cov_type="HC0")
+    else:
+        found = line.fit(cov_type="cluster", cov_kwds={"groups": unit, "use_correction": False})
+    return Estimate(float(found.params[1]), float(found.bse[1]))
 
 
 def _groups(predicted: Array, gain: Array, groups: int, unit: Integers | None) -> tuple[EffectGroup, ...]:

@@ -37,3 +37,19 @@ def test_equal_predictions_stay_together_and_have_no_slope() -> None:
     assert [group.members for group in found.groups] == [1000]
     two = calibrate(np.repeat([0.0, 1.0], [900, 100]), gain)
     assert [group.members for group in two.groups] == [900, 100]
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_the_slope_s_error_is_the_robust_one(size: int) -> None:
+    """HC0 (White 1980), and of units by the sums of their terms (Liang and Zeger 1986), written out."""
+    rng = np.random.default_rng(4)
+    predicted = rng.normal(size=2000)
+    gain = 0.3 * predicted + rng.normal(size=2000) * (1 + np.abs(predicted))
+    unit = np.arange(2000) // size
+    found = calibrate(predicted, gain, unit=None if size == 1 else unit).slope
+    assert found is not None
+    centred = predicted - predicted.mean()
+    slope = float(centred @ gain / (centred @ centred))
+    terms = np.bincount(unit, weights=centred * (gain - gain.mean() - slope * centred))
+    assert found.value == pytest.approx(slope, rel=1e-10)
+    assert found.std_error == pytest.approx(np.sqrt((terms**2).sum()) / (centred @ centred), rel=1e-10)
