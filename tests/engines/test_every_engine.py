@@ -235,8 +235,8 @@ def test_what_cannot_be_read_is_an_input_error(
 
 
 def test_a_missing_table_is_an_input_error(engine: Engine) -> None:
-    with pytest.raises(InputError, match=r"there is no file and no table crm\.会员"):
-        engine.open_source("x", "crm.会员", key="k")
+    with pytest.raises(InputError, match=r"there is no file and no table crm\.没有"):
+        engine.open_source("x", "crm.没有", key="k")
 
 
 def test_a_path_names_the_file_of_exactly_that_name(opened: Opened, tmp_path: Path) -> None:
