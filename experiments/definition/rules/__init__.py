@@ -11,7 +11,9 @@ from experiments.definition.rules.audience import check_audience
 from experiments.definition.rules.closed import check_closed
 from experiments.definition.rules.contacts import check_contacts
 from experiments.definition.rules.days import check_days
+from experiments.definition.rules.decision import check_decision
 from experiments.definition.rules.delivery import check_delivery
+from experiments.definition.rules.design import check_design
 from experiments.definition.rules.features import check_features
 from experiments.definition.rules.goals import check_goals
 from experiments.definition.rules.metrics import check_metrics
@@ -34,6 +36,8 @@ def check(draft: Draft) -> Iterator[Problem]:
         check_closed,
         check_metrics,
         check_goals,
+        check_design,
+        check_decision,
         check_delivery,
         check_policy,
     ):
