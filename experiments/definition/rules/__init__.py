@@ -18,8 +18,11 @@ from experiments.definition.rules.features import check_features
 from experiments.definition.rules.goals import check_goals
 from experiments.definition.rules.metrics import check_metrics
 from experiments.definition.rules.names import check_names
-from experiments.definition.rules.policy import check_policy
+from experiments.definition.rules.rollout import check_rollout
+from experiments.definition.rules.send import check_send
 from experiments.definition.rules.sources import check_sources
+from experiments.definition.rules.timezone import check_timezone
+from experiments.definition.rules.uplift import check_uplift
 
 
 def check(draft: Draft) -> Iterator[Problem]:
@@ -32,6 +35,8 @@ def check(draft: Draft) -> Iterator[Problem]:
         check_contacts,
         check_days,
         check_arms,
+        check_timezone,
+        check_send,
         check_assignment,
         check_closed,
         check_metrics,
@@ -39,6 +44,7 @@ def check(draft: Draft) -> Iterator[Problem]:
         check_design,
         check_decision,
         check_delivery,
-        check_policy,
+        check_uplift,
+        check_rollout,
     ):
         yield from rule(draft)

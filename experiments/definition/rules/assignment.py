@@ -1,26 +1,20 @@
-"""Assignment and send: what drawing arms needs, what reading them needs, and when messages may go out."""
+"""Assignment: what drawing arms needs, and what reading them needs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from experiments.definition.arms import Arms
 from experiments.definition.assignment import Assignment
-from experiments.definition.audience import SEGMENT, Audience
+from experiments.definition.audience import SEGMENT
 from experiments.definition.draft import Draft, Problem
 from experiments.definition.origin import KeyPath
 from experiments.definition.rules.sources import unknown_source
-from experiments.definition.send import Send
-from experiments.definition.suggest import choose, nearest
+from experiments.definition.suggest import choose
 
 
 def check_assignment(draft: Draft) -> Iterator[Problem]:
-    """The rules of `assignment`, `send` and `timezone`."""
-    if draft.timezone is not None and draft.sound("timezone"):
-        yield from _check_timezone(draft.timezone)
-    if draft.send is not None:
-        yield from _check_send(draft, draft.send)
+    """The rules of `assignment`."""
     if draft.assignment is None or not draft.sound("assignment"):
         return
     yield from _check_strata(draft, draft.assignment)
@@ -28,15 +22,6 @@ def check_assignment(draft: Draft) -> Iterator[Problem]:
         yield from _check_recorded(draft, draft.assignment)
     else:
         yield from _check_drawn(draft, draft.assignment)
-
-
-def _check_timezone(timezone: str) -> Iterator[Problem]:
-    try:
-        ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        near = nearest(timezone, available_timezones())
-        remedy = f"did you mean `{near}`?" if near else "write an IANA name, such as Asia/Shanghai"
-        yield Problem(("timezone",), f"there is no time zone `{timezone[:60]}`", remedy)
 
 
 def _check_strata(draft: Draft, assignment: Assignment) -> Iterator[Problem]:
@@ -161,29 +146,3 @@ def _check_rerandomise(draft: Draft, assignment: Assignment) -> Iterator[Problem
     if draft.audience is not None and draft.audience.is_daily:
         cause = "members enter day by day, and the arms of a few members cannot be balanced"
         yield Problem(key, cause, "delete it")
-
-
-def _check_send(draft: Draft, send: Send) -> Iterator[Problem]:
-    days, (start, end) = send.days, send.hours
-    if not days and send.after_days is None and draft.sound("send"):
-        yield Problem(("send",), "there is no day to send on", "add `days: [YYYY-MM-DD]`")
-    for index in range(1, len(days)):
-        if draft.sound("send", "days") and days[index] <= days[index - 1]:
-            yield Problem(
-                ("send", "days", index),
-                f"{days[index]} does not follow {days[index - 1]}",
-                "write days in order, each once",
-            )
-    if draft.sound("send", "days") and draft.audience is not None:
-        yield from _check_after_snapshot(draft.audience, send)
-    if not draft.sound("send", "hours"):
-        return
-    if start >= end:
-        yield Problem(("send", "hours"), f"{start:%H:%M} is not before {end:%H:%M}", "write [from, until]")
-
-
-def _check_after_snapshot(audience: Audience, send: Send) -> Iterator[Problem]:
-    for index, day in enumerate(send.days):
-        if audience.day is not None and day < audience.day:
-            cause = f"{day} is before the snapshot {audience.day}"
-            yield Problem(("send", "days", index), cause, "send on the day of the snapshot or later")

@@ -1,4 +1,4 @@
-"""Uplift and rollout: policies that can be built, and a rollout that leaves members to be offered something."""
+"""Rollout: steps that end with everybody, limits of what there is, and members who are left to be offered something."""
 
 from __future__ import annotations
 
@@ -7,34 +7,16 @@ from itertools import pairwise
 
 from experiments.definition.draft import Draft, Problem
 from experiments.definition.origin import KeyPath
-from experiments.definition.policy import Rollout, Uplift
-from experiments.definition.rules.outcomes import check_known_before
+from experiments.definition.policy import Rollout
 
 
-def check_policy(draft: Draft) -> Iterator[Problem]:
-    """The rules of `uplift` and `rollout`."""
-    if draft.uplift is not None:
-        yield from _check_uplift(draft, draft.uplift)
+def check_rollout(draft: Draft) -> Iterator[Problem]:
+    """The rules of `rollout`."""
     if draft.rollout is not None:
-        yield from _check_rollout(draft, draft.rollout)
+        yield from _check(draft, draft.rollout)
 
 
-def _check_uplift(draft: Draft, uplift: Uplift) -> Iterator[Problem]:
-    for index, name in enumerate(uplift.features):
-        key: KeyPath = ("uplift", "features", index)
-        if name in uplift.features[:index]:
-            yield Problem(key, f"`{name}` stands twice", "delete one of them")
-        yield from check_known_before(draft, key, name)
-    for index, learner in enumerate(uplift.learners):
-        if learner in uplift.learners[:index]:
-            yield Problem(("uplift", "learners", index), f"`{learner}` stands twice", "delete one of them")
-    kinds = uplift.policy.kinds
-    if "by_segment" in kinds and draft.has_no_segments and draft.says("uplift", "policy", "kinds"):
-        place: KeyPath = ("uplift", "policy", "kinds", kinds.index("by_segment"))
-        yield Problem(place, "there are no segments", "add `audience.segments`, or delete `by_segment`")
-
-
-def _check_rollout(draft: Draft, rollout: Rollout) -> Iterator[Problem]:
+def _check(draft: Draft, rollout: Rollout) -> Iterator[Problem]:
     key: KeyPath = ("rollout", "ramp")
     if draft.sound(*key):
         if any(later <= earlier for earlier, later in pairwise(rollout.ramp)):
