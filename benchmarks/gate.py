@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from benchmarks.uplift.truths import TRUTHS, Truth
-from experiments.definition.policy import PolicyKind
+from experiments.definition.uplift import PolicyKind
 from uplift.crossfit import Arena, Plan
 from uplift.gate import GateResult, run_gate
 

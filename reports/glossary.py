@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from experiments.definition.units import money_metrics
+from experiments.definition.metric_units import money_metrics
 from experiments.documents.analysis import Analysis
 from experiments.documents.assignment import Assignment
 from experiments.documents.design import Design

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from experiments.definition.goals import Guardrail
+from experiments.definition.metric_units import Unit, unit_of
 from experiments.definition.model import Definition
-from experiments.definition.units import Unit, unit_of
 from experiments.documents.analysis import Effect
 from experiments.experiment import Experiment
 from experiments.inference.look_names import ALWAYS_VALID, GROUP_SEQUENTIAL

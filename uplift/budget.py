@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from experiments.definition.arms import Arm
-from experiments.definition.policy import Budget, Rollout
+from experiments.definition.rollout import Budget, Rollout
 from uplift.allocation import Allocation, Hull
 from uplift.costs import Costs
 from uplift.features import Array

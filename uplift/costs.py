@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from sqlglot import exp
 
-from experiments.definition.policy import Budget
+from experiments.definition.rollout import Budget
 from experiments.money.value_formula import value_formula
 from experiments.queries import as_double, coalesce, column, double, fetch_rows, named, relation
 from uplift.design_effect import design_effect

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.definition.policy import LearnerName, PolicyKind
+from experiments.definition.uplift import LearnerName, PolicyKind
 from experiments.progress import Progress, silent
 from uplift.binning import Binned, bin_features
 from uplift.causalml_quiet import load_causalml

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from experiments.definition.policy import LearnerName, PolicyKind
+from experiments.definition.uplift import LearnerName, PolicyKind
 from experiments.documents.analysis import GuardrailResult, Reason
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.definition.policy import PolicyKind
+from experiments.definition.uplift import PolicyKind
 from uplift.crossfit import Arena, Contest
 from uplift.documents import Driver, TreeNode
 from uplift.features import Array, CategoryFeature

@@ -102,7 +102,7 @@ class FeatureSpace:
         for i, feature in enumerate(self.features):
             column = frame[feature.name]
             matrix[:, i] = (
-                _numbers(column) if isinstance(feature, NumberFeature) else _levels(column, feature.levels)
+                _numbers(column) if isinstance(feature, NumberFeature) else _levels(column, feature)
             )
         return matrix
 
@@ -177,13 +177,14 @@ def _text(value: object) -> object:
     return str(bool(value)).lower() if isinstance(value, bool | np.bool_) else value
 
 
-def _levels(column: pd.Series, levels: tuple[str | None, ...]) -> Array:
+def _levels(column: pd.Series, feature: CategoryFeature) -> Array:
     import pandas as pd
 
+    levels = feature.levels
     codes = pd.Index([level for level in levels if level is not None], dtype=object).get_indexer(
         pd.Index(_texts(column).to_numpy(dtype=object), dtype=object)
     )
-    found = np.where(codes < 0, len(levels), codes).astype(float)
+    found = np.where(codes < 0, feature.unseen, codes).astype(float)
     if None in levels:
         found[column.isna().to_numpy()] = levels.index(None)
     return found

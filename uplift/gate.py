@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from experiments.definition.policy import PolicyKind
+from experiments.definition.uplift import PolicyKind
 from uplift.evaluation import Estimate, estimate_mean, policy_scores, policy_value
 from uplift.features import Array
 from uplift.rules import PERSONALISED, SIMPLEST_FIRST

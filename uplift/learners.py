@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from experiments.definition.policy import LearnerName
+from experiments.definition.uplift import LearnerName
 from uplift.causalml_quiet import load_causalml
 from uplift.features import Array, FeatureSpace
 from uplift.outcome import OutcomeModel, refine, shrunken_means

@@ -14,13 +14,12 @@ from experiments.documents.storage import read_document
 from experiments.measurement.measurement import MetricMoments
 from experiments.queries import column
 from uplift.design_effect import design_effect
-from uplift.evidence import Evidence
+from uplift.evidence import PACKAGE, Evidence
 from uplift.features import Array, FeatureSpace, Kind
 from uplift.policy import ShippedPolicy, load_policy
 from uplift.reading import feature_kinds, segment_names
 from uplift.rules import Everybody, Individual, Rule, SegmentTable, Tree
 from uplift.sample import FEWEST
-from uplift.sentences import PACKAGE
 
 
 @dataclass(frozen=True)

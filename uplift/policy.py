@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.definition.errors import InputError, OutsideError
-from experiments.definition.policy import PolicyKind
+from experiments.definition.uplift import PolicyKind
 from experiments.files import Workspace, write_whole
 from uplift.features import FeatureSpace, Kind
 from uplift.reading import segment_numbers

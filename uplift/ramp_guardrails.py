@@ -19,7 +19,7 @@ from experiments.documents.storage import read_document, to_json
 from experiments.experiment import Experiment
 from experiments.files import write_whole
 from experiments.measurement.measurement import Measurement
-from uplift.sentences import PACKAGE
+from uplift.evidence import PACKAGE
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from sqlglot import exp
 from experiments.assignment.draws import purpose_hash, slot, unit_key
 from experiments.definition.errors import InputError
 from experiments.definition.model import Definition
-from experiments.definition.policy import Uplift
+from experiments.definition.uplift import Uplift
 from experiments.engines.protocol import ColumnType
 from experiments.experiment import Experiment
 from experiments.queries import as_double, column, is_null, named, relation

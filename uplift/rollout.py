@@ -14,14 +14,14 @@ from sqlglot import exp
 from experiments.assignment.ledger import hold
 from experiments.audience.audience import Audience, build_audience, snapshot_of
 from experiments.definition.errors import InputError, RefusedError
-from experiments.definition.policy import Rollout as Settings
+from experiments.definition.rollout import Rollout as Settings
 from experiments.documents.analysis import Analysis, Reason
 from experiments.experiment import Experiment
 from experiments.queries import column, named, number, relation
 from uplift.budget import Problem, rollout_limits, sold_out
 from uplift.costs import Costs, measure_costs
 from uplift.documents import Offer, RampStep, Rollout, RolloutPlan
-from uplift.evidence import Evidence, open_evidence, value_metric_of
+from uplift.evidence import PACKAGE, Evidence, open_evidence, value_metric_of
 from uplift.features import Array
 from uplift.forecast import forecast
 from uplift.mix import other_mix
@@ -50,7 +50,6 @@ from uplift.rollout_plan import keep_plan, money_reasons, read_plan, refuse_what
 from uplift.rules import Individual, SegmentTable
 from uplift.sampled_first import has_other_mix, told_mix
 from uplift.scoring import sweep_scratch
-from uplift.sentences import PACKAGE
 
 
 def rollout(experiment: Experiment, *, accept_unclear: bool = False) -> Rollout:

@@ -11,7 +11,7 @@ from sqlglot import exp
 from experiments.assignment.draws import below_share, purpose_hash, unit_key
 from experiments.audience.audience import Audience
 from experiments.definition.columns import UNDER_FLOOR
-from experiments.definition.policy import Rollout
+from experiments.definition.rollout import Rollout
 from experiments.engines.protocol import Engine
 from experiments.experiment import Experiment
 from experiments.queries import column, fetch_rows, is_null, named, number, relation, when

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 
 from experiments.decision.sentences import Sentences
 from experiments.definition.errors import RefusedError
-from experiments.definition.policy import Rollout as Settings
+from experiments.definition.rollout import Rollout as Settings
 from experiments.documents.analysis import Reason
 from experiments.documents.storage import read_document, to_json
 from experiments.experiment import Experiment
 from experiments.files import write_whole
 from uplift.budget import Plan, Problem
 from uplift.documents import BudgetPoint, LimitUse, MoreBudget, RolloutPlan
+from uplift.evidence import PACKAGE
 from uplift.forecast import expected_profit
 from uplift.limits import Limit
 from uplift.plan_optimism import plan_optimism
-from uplift.sentences import PACKAGE
 
 _POINTS = 41
 _MORE = 0.2

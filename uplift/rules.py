@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from experiments.definition.policy import PolicyKind
+from experiments.definition.uplift import PolicyKind
 from uplift.binning import Binned
 from uplift.features import Array, FeatureSpace
 from uplift.learners import EffectModel

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from experiments.definition.model import Definition
-from experiments.definition.policy import PolicyKind
-from experiments.definition.policy import Uplift as Settings
+from experiments.definition.uplift import PolicyKind
+from experiments.definition.uplift import Uplift as Settings
 from experiments.experiment import Experiment
 from uplift.crossfit import Arena, Contest, Plan
 from uplift.documents import Chosen, SegmentOffer, Uplift

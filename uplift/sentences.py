@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from experiments.decision.sentences import Sentences
-from experiments.definition.policy import LearnerName, PolicyKind
+from experiments.definition.uplift import LearnerName, PolicyKind
 from uplift.evaluation import Estimate
 from uplift.evidence import PACKAGE
 from uplift.gate import Contender, GateResult
@@ -18,8 +18,6 @@ from uplift.tree_nodes import NumberSplit, Split, leaves
 _CLEAR = 0.5
 """A rank correlation beyond this is told as a direction."""
 _VALUE = attrgetter("value")
-
-__all__ = ["PACKAGE", "PolicyWords"]
 
 
 @dataclass(frozen=True)

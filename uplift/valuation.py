@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from experiments.definition.policy import LearnerName, PolicyKind
+from experiments.definition.uplift import LearnerName, PolicyKind
 from uplift.calibration import ArmCalibration, calibrate
 from uplift.crossfit import Contest, LearnerRecord
 from uplift.documents import EffectGroup, Interval, Learner, Policy

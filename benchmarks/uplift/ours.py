@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.uplift.rows import Row, judge
 from benchmarks.uplift.truths import Population
-from experiments.definition.policy import PolicyKind
+from experiments.definition.uplift import PolicyKind
 from uplift.crossfit import Arena, Plan
 from uplift.gate import run_gate
 from uplift.rules import Rule

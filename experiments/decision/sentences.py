@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from experiments.definition.metric_units import unit_of
 from experiments.definition.model import Definition
-from experiments.definition.units import unit_of
 from experiments.documents.analysis import Reason
 from experiments.inference.comparison import Comparison
 from experiments.language import Words
@@ -19,7 +19,7 @@ PACKAGE = "experiments"
 class Sentences:
     """What the decision says.
 
-    A rate reads as a percentage and its differences in points, money (see `definition.units`) in the definition's
+    A rate reads as a percentage and its differences in points, money (see `definition.metric_units`) in the definition's
     currency, everything else as a plain number.
 
     Attributes:

@@ -20,9 +20,10 @@ from experiments.definition.holdout import Holdout
 from experiments.definition.metrics import FormulaMetric, Metric, RatioMetric
 from experiments.definition.model import MEMBERS, Definition
 from experiments.definition.origin import KeyPath
-from experiments.definition.policy import Rollout, Uplift
+from experiments.definition.rollout import Rollout
 from experiments.definition.send import Send
 from experiments.definition.sources import Source
+from experiments.definition.uplift import Uplift
 
 
 class Problem(NamedTuple):

@@ -21,10 +21,12 @@ from experiments.definition.goals import Goals
 from experiments.definition.holdout import Holdout
 from experiments.definition.metrics import BinaryMetric, CountMetric, Metric, SumMetric
 from experiments.definition.origin import Origin
-from experiments.definition.policy import Rollout, Tracking, Uplift
+from experiments.definition.rollout import Rollout
 from experiments.definition.scenario import Scenario
 from experiments.definition.send import Send
 from experiments.definition.sources import Source
+from experiments.definition.tracking import Tracking
+from experiments.definition.uplift import Uplift
 
 MEMBERS = "members"
 """The data source with one row for each member."""

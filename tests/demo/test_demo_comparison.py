@@ -11,7 +11,7 @@ from string import Formatter
 import pytest
 from rich.console import Console
 
-from experiments.definition.policy import PolicyKind
+from experiments.definition.uplift import PolicyKind
 from experiments.documents.analysis import Analysis, Effect, GuardrailResult, Money, Role, Verdict
 from experiments.language import Language, Words
 from offerwise.demo.comparison import Comparison, compare_with_truth

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from experiments.definition.errors import OutsideError
-from experiments.definition.policy import LearnerName
+from experiments.definition.uplift import LearnerName
 from experiments.experiment import Experiment
 from reports.quiet_mlflow import quiet_mlflow
 from reports.registry import pointed_at, promote, register_policy, requirements, signature, synthetic_rows

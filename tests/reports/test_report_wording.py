@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 import experiments.health
-from experiments.definition.policy import LearnerName, PolicyKind
+from experiments.definition.uplift import LearnerName, PolicyKind
 from experiments.documents.analysis import CheckStatus, GuardrailStatus, Role, VerdictStatus
 from experiments.health.stages import Stage
 from experiments.language import Words, sentences

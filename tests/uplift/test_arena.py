@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.uplift.rows import judge
 from benchmarks.uplift.truths import TRUTHS
-from experiments.definition.policy import PolicyKind
+from experiments.definition.uplift import PolicyKind
 from tests.uplift.simulated import simulate, space
 from uplift.binning import bin_features
 from uplift.caution import Caution

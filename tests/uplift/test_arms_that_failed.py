@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from experiments.analysis import analyze
-from experiments.definition.policy import PolicyKind
+from experiments.definition.uplift import PolicyKind
 from experiments.documents.analysis import Analysis
 from tests.uplift.campaign import ARMS, DEFINITION, Campaign, keep_analysis
 from uplift.documents import Rollout, Uplift

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, norm
 
-from experiments.definition.policy import Budget
+from experiments.definition.rollout import Budget
 from uplift.budget import Problem
 from uplift.costs import Costs
 from uplift.offers import Offers

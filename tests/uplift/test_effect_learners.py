@@ -8,7 +8,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from experiments.definition.policy import LearnerName
+from experiments.definition.uplift import LearnerName
 from tests.uplift.simulated import simulate
 from uplift.learners import fit_learner
 from uplift.outcome import fit_outcome

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from experiments.definition.draft import Draft, Problem
 from experiments.definition.origin import KeyPath
-from experiments.definition.policy import Rollout
+from experiments.definition.rollout import Rollout
 
 
 def check_rollout(draft: Draft) -> Iterator[Problem]:

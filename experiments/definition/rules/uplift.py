@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from experiments.definition.draft import Draft, Problem
 from experiments.definition.origin import KeyPath
-from experiments.definition.policy import Uplift
 from experiments.definition.rules.outcomes import check_known_before
+from experiments.definition.uplift import Uplift
 
 
 def check_uplift(draft: Draft) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""After the decision: the uplift models, the rollout and where runs are logged."""
+"""The rollout: to whom, within which budget and limits, and how it measures itself."""
 
 from __future__ import annotations
 
@@ -8,33 +8,6 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from experiments.definition.block import Block, Count, Money, Proportion, Slug
-
-LearnerName = Literal[
-    "s_learner", "t_learner", "x_learner", "dr_learner", "r_learner", "uplift_forest", "joint"
-]
-PolicyKind = Literal["treat_nobody", "best_single_arm", "by_segment", "tree", "individual"]
-
-
-class OfferPolicy(Block):
-    """The kinds of policy that may be proposed."""
-
-    kinds: tuple[PolicyKind, ...] = ("best_single_arm", "by_segment", "tree", "individual")
-    """The kinds of policy that may be proposed."""
-    max_depth: int = Field(default=2, ge=1, le=3)
-    """The depth of a tree."""
-
-
-class Uplift(Block):
-    """What the policies may look at and which learners compete."""
-
-    features: tuple[str, ...] = Field(min_length=1)
-    """Features or columns of members that a policy may look at."""
-    learners: tuple[LearnerName, ...] = Field(default=("joint",), min_length=1)
-    """The learners that compete."""
-    policy: OfferPolicy = OfferPolicy()
-    """The policies that compete."""
-    folds: int = Field(default=5, ge=2, le=20)
-    """Parts for cross-fitting."""
 
 
 class Budget(Block):
@@ -67,12 +40,3 @@ class Rollout(Block):
         default=(1.0,), min_length=1
     )
     """Growing parts of the audience; the last is 1."""
-
-
-class Tracking(Block):
-    """Names in MLflow; they default to the experiment's id."""
-
-    experiment: str | None = Field(default=None, min_length=1)
-    """The experiment in MLflow."""
-    model: Slug | None = None
-    """The registered model in MLflow."""

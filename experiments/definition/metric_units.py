@@ -1,4 +1,4 @@
-"""What a metric is counted in: money, a share of members, a ratio, or plain numbers."""
+"""What a metric is counted in: money, a share of members, or plain numbers."""
 
 from __future__ import annotations
 
