@@ -10,7 +10,8 @@ import pytest
 from experiments.definition.arms import Arm
 from tests.uplift.simulated import space
 from uplift import effects
-from uplift.effects import fit_stack
+from uplift.effects import fit_quick, fit_stack
+from uplift.features import CategoryFeature, FeatureSpace, NumberFeature
 from uplift.residuals import ArmDesign, Residuals
 
 N = 12_000
@@ -63,6 +64,24 @@ def test_without_differences_between_members_little_is_left() -> None:
         data, _ = residuals("none", seed)
         spreads.append(fit_stack(data, half).predict(data.codes).std(axis=0).max())
     assert np.median(spreads) < 0.03
+
+
+def test_categories_of_many_levels_that_do_nothing_leave_a_step_alone() -> None:
+    """Of the sets that 40 levels can be cut into, the best fits the noise better than the step on a number fits the truth."""
+    for seed in (1, 2):
+        rng = np.random.default_rng(seed)
+        codes = np.column_stack([rng.integers(0, 40, (N, 8)).astype(float), rng.normal(size=N)])
+        levels = tuple(f"{level:02d}" for level in range(40))
+        categories = (CategoryFeature(f"c{i}", levels) for i in range(8))
+        points = 0.5 * (codes[:, 8] > 0.5)
+        truth = np.column_stack([np.zeros(N), points, points, np.zeros(N), np.zeros(N)])
+        arm = rng.integers(0, 5, N)
+        rest = truth[np.arange(N), arm] - truth.mean(axis=1) + rng.normal(size=N)
+        features = FeatureSpace((*categories, NumberFeature("number", 0.0)))
+        data = Residuals(features, codes, arm, rest, ArmDesign.of(ARMS), seed)
+        wanted = truth - truth.mean(axis=1, keepdims=True)
+        found = fit_quick(data).predict(codes)
+        assert ((found - wanted) ** 2).mean() < 0.7 * wanted.var(axis=0).mean()
 
 
 def test_of_many_members_the_first_weigh_what_the_others_taught(monkeypatch: pytest.MonkeyPatch) -> None:
