@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,19 +11,13 @@ from experiments.assignment.open_ledger import open_ledger
 from experiments.definition.errors import RefusedError
 from offerwise.journey import Journey
 from tests.assignment.campaign import Campaign, members
-from tests.assignment.on_postgresql import DATABASE, copied, rows, without_tables
+from tests.assignment.on_postgresql import DATABASE, copied, rows
 from tests.assignment.started import start
 from tests.engines.postgresql_server import PostgreSQLServer
 
 pytest.importorskip("psycopg", reason="psycopg is not installed")
 
 GROUP = {"snapshot": "2026-11-25", "exclusive_group": "winback"}
-
-
-@pytest.fixture
-def server(postgresql_server: PostgreSQLServer) -> Iterator[PostgreSQLServer]:
-    with without_tables(postgresql_server) as server:
-        yield server
 
 
 @pytest.fixture

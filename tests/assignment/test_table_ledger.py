@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,17 +18,11 @@ from experiments.definition.errors import OutsideError, RefusedError
 from experiments.queries import number
 from offerwise.journey import Journey
 from tests.assignment.campaign import NOW, Campaign, members
-from tests.assignment.on_postgresql import DATABASE, copied, rows, without_tables
+from tests.assignment.on_postgresql import DATABASE, copied, rows
 from tests.assignment.started import kill_in, start
 from tests.engines.postgresql_server import PostgreSQLServer
 
 pytest.importorskip("psycopg", reason="psycopg is not installed")
-
-
-@pytest.fixture
-def server(postgresql_server: PostgreSQLServer) -> Iterator[PostgreSQLServer]:
-    with without_tables(postgresql_server) as server:
-        yield server
 
 
 @pytest.fixture
