@@ -21,8 +21,9 @@ def budget_curves(narrator: Narrator, rollout: Rollout) -> tuple[Curve, ...]:
     if rollout.budget is None or not rollout.budget_curve:
         return ()
     metric = narrator.definition.goals.value_metric
-    name, why = narrator.metric(metric), narrator.say("why.no_forecast")
-    budget = narrator.numbers.money(rollout.budget, 0)
+    name, numbers = narrator.metric(metric), narrator.numbers
+    written = numbers.money if narrator.unit(metric) == "money" else numbers.number
+    budget = numbers.money(rollout.budget, 0)
     points = [
         (each.cost_bound, each.expected_profit)
         for place, each in enumerate(rollout.budget_curve)
@@ -35,11 +36,11 @@ def budget_curves(narrator: Narrator, rollout: Rollout) -> tuple[Curve, ...]:
             "chart.budget_summary",
             metric=name,
             budget=budget,
-            value=narrator.total(rollout.expected_profit, metric=metric, why=why).text,
+            value=written(rollout.expected_profit, 0),
         ),
         points=points,
-        x_tick=lambda value: narrator.numbers.money(value, 0),
-        y_tick=lambda value: narrator.total(value, metric=metric, why=why).text,
+        x_tick=lambda value: numbers.money(value, 0),
+        y_tick=lambda value: written(value, 0),
         x_title=narrator.say("rollout.cost_bound"),
         at=(rollout.budget, f"{narrator.say('rollout.budget')} {budget}"),
     )

@@ -128,7 +128,7 @@ class Arena:
             load_causalml()
         self.progress(f"{', '.join(['policies', *records])} on {sample.folds} folds")
         with ThreadPoolExecutor(WORKERS) as pool:
-            # The refit of an only learner and all members' scores fill the cores while the last fold is learned.
+            # With the refit of an only learner and the scores of all members, no core waits while the last fold is learned.
             whole = [pool.submit(self._learner, name) for name in records if len(records) == 1]
             of_folds = [pool.submit(self._fold_arms, fold, records) for fold in folds]
             scored = pool.submit(self.models.scores_of_all)

@@ -315,8 +315,9 @@ class Rollout:
     `members` are offered, held out, exploring or not offered; `offers` are those whom the policy gives an arm, `explore` counts
     those who get one at random. `cost_bound` and `expected_profit` are of both: the profits of the offers and that of
     exploration add to `expected_profit`, which is incremental over no contact, with a 95 % prediction interval of what the
-    holdout will show. Profit is what the value metric counts, here and in all parts: money, or members who act. `follows` is the kind of policy, or `winner_by_segment`. `shadow_price` is the profit that one more unit
-    of budget would bring, `budget_curve` what every budget would, without and with more; `limits` are stocks and channels.
+    holdout will show. Profit is what the value metric counts, here and in all parts: money, or members who act. `follows` is
+    the kind of policy, or `winner_by_segment`. `shadow_price` is the profit that one more unit of budget would bring,
+    `budget_curve` what every budget would, without and with more; `limits` are stocks and channels.
     `ramp_guardrails` are those of the steps released so far, each arm against the rollout's own holdout; `ramp_waits` says that the
     next step waits for somebody to accept that some of them are unclear. `classes` tell what those
     get whom the definition lets come first, and the others; `other_mix` what their mix, where it is not the test's, changes.

@@ -14,6 +14,8 @@ from rich.console import Console
 
 from experiments.analysis import analyze
 from experiments.definition.errors import RefusedError
+from reports.narrator import Narrator
+from reports.rollouts import budget_curves
 from reports.terminal import show
 from tests.uplift.campaign import DEFINITION, Campaign, keep_analysis
 from uplift.documents import Rollout
@@ -129,6 +131,8 @@ def test_a_value_that_is_no_money_is_told_as_what_it_is(tmp_path: Path) -> None:
         document = rollout(experiment)
         text = io.StringIO()
         show(Console(file=text, width=120), document, experiment)
+        (curve,) = budget_curves(Narrator.of(experiment), document)
+    assert (curve.x_tick(900), curve.y_tick(50)) == ("CN¥900", "50")
     told = {reason.code: reason.text for reason in document.reasons}
     more = document.more_budget
     assert more is not None
